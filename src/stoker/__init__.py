@@ -1,0 +1,1 @@
+"""Stoker: workflow orchestration whose runs start on a warm slot, and are still isolated."""

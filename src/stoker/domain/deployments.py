@@ -1,0 +1,115 @@
+"""Deployments, and the code that a zygote imports for them."""
+
+import hashlib
+from typing import Any
+
+import msgspec
+from msgspec import Struct, field
+
+
+class Code(Struct, frozen=True, kw_only=True):
+    """What one zygote imports. Deployments with equal code share zygotes.
+
+    Attributes:
+        path: The project folder on the host; first on ``sys.path`` and the working directory.
+        file: The file of the flows, relative to ``path``.
+        env: The import environment: what template and deployment set, seen by module-level code.
+        python: The interpreter; empty for the host's own.
+        working_dir: The working directory; empty for ``path``.
+    """
+
+    path: str
+    file: str
+    env: dict[str, str] = field(default_factory=dict[str, str])
+    python: str = ""
+    working_dir: str = ""
+
+    @property
+    def key(self) -> str:
+        """Content hash: the zygote key."""
+        text = msgspec.json.encode(self, order="deterministic")
+        return hashlib.sha256(text).hexdigest()[:16]
+
+
+class Parameter(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One parameter of a deployed flow, as its signature says.
+
+    Attributes:
+        name: Its name.
+        required: Whether it has no default.
+        type: Its type hint as text.
+    """
+
+    name: str
+    required: bool = False
+    type: str = ""
+
+
+class Deployment(Struct, kw_only=True):
+    """A flow that can be started by name on a work pool.
+
+    Attributes:
+        id: UUIDv7.
+        name: Its own name; with the flow's it makes ``"flow/name"``.
+        flow_name: The flow's name.
+        entrypoint: ``"file.py:function"``, the file relative to ``path``.
+        path: The project folder.
+        pool: Name of the work pool.
+        queue: Name of the work queue.
+        parameters: Defaults that the deployment sets.
+        signature: The flow's parameters; None where it takes any (``**kwargs``).
+        job_variables: What it sets of the pool's base job template.
+        tags: Labels that its runs carry.
+        timeout: Seconds after which the host ends a run; from the flow.
+        isolation: ``"fork"``: a process of its own on a shared host.
+        created: Seconds since the epoch.
+        updated: Seconds since the epoch.
+    """
+
+    id: str
+    name: str
+    flow_name: str
+    entrypoint: str
+    path: str
+    pool: str
+    queue: str = "default"
+    parameters: dict[str, Any] = field(default_factory=dict[str, Any])
+    signature: list[Parameter] | None = None
+    job_variables: dict[str, Any] = field(default_factory=dict[str, Any])
+    tags: list[str] = field(default_factory=list[str])
+    timeout: float | None = None
+    isolation: str = "fork"
+    created: float = 0.0
+    updated: float = 0.0
+
+    @property
+    def full_name(self) -> str:
+        """``"flow/name"``, as ``run_deployment`` takes it."""
+        return f"{self.flow_name}/{self.name}"
+
+
+def parameter_problems(
+    signature: list[Parameter] | None, given: dict[str, Any], name: str
+) -> str | None:
+    """Say what is wrong with the names of the parameters given, or return None.
+
+    Types are checked in the run, where the user's classes are.
+
+    Example:
+        >>> parameter_problems([Parameter(name="x", required=True)], {"y": 1}, "f/d")
+        "f/d has no parameter 'y' and needs 'x'; it takes: x"
+    """
+    if signature is None:
+        return None
+    known = {parameter.name for parameter in signature}
+    unknown = sorted(given.keys() - known)
+    missing = [p.name for p in signature if p.required and p.name not in given]
+    if not unknown and not missing:
+        return None
+    parts: list[str] = []
+    if unknown:
+        parts.append("has no parameter " + ", ".join(map(repr, unknown)))
+    if missing:
+        parts.append("needs " + ", ".join(map(repr, missing)))
+    takes = ", ".join(parameter.name for parameter in signature) or "none"
+    return f"{name} {' and '.join(parts)}; it takes: {takes}"

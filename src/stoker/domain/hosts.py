@@ -1,0 +1,77 @@
+"""Hosts: the long-lived processes that have slots, and the proof of which process one is."""
+
+from enum import StrEnum
+
+from msgspec import Struct, field
+
+from stoker.domain.pools import Machine
+
+
+class HostState(StrEnum):
+    """Life of a host.
+
+    ``REQUESTED``: a worker was asked to launch it. ``LAUNCHED``: its process exists.
+    ``UP``: it registered. ``DRAINING``: it takes no new run. ``UNREACHABLE``: its lease
+    lapsed; its runs stay as they are. ``DEAD``: proved dead, or fenced.
+    """
+
+    REQUESTED = "requested"
+    LAUNCHED = "launched"
+    UP = "up"
+    DRAINING = "draining"
+    UNREACHABLE = "unreachable"
+    DEAD = "dead"
+
+
+class ProcessIdentity(Struct, frozen=True):
+    """A process that cannot be mistaken for a later one with the same pid.
+
+    Attributes:
+        pid: Process id.
+        started: Start time as the kernel counts it (clock ticks since boot).
+        machine: On which machine, in which boot.
+    """
+
+    pid: int
+    started: int
+    machine: Machine
+
+
+class Host(Struct, kw_only=True):
+    """A host, as it is stored and shown.
+
+    Attributes:
+        id: UUIDv7.
+        pool: Its work pool; empty for a script that runs its flows itself.
+        lane: Which hosts it is interchangeable with.
+        worker_id: The worker that launched it, or adopted it.
+        queues: Queues it serves; empty for all.
+        state: Where in its life it is.
+        slots: Runs it takes at a time.
+        process: Its process, once known.
+        token_hash: SHA-256 of the join token that it must show.
+        requested: When a worker was asked for it, seconds since the epoch.
+        launched: When its process had been started.
+        registered: When it registered first.
+        lease_until: Until when its last heartbeat holds.
+        idle_since: Since when it has no run.
+        ended: When it was found dead.
+        message: Why it is in its state, for people.
+    """
+
+    id: str
+    pool: str
+    lane: str
+    worker_id: str | None = None
+    queues: list[str] = field(default_factory=list[str])
+    state: HostState = HostState.REQUESTED
+    slots: int = 1
+    process: ProcessIdentity | None = None
+    token_hash: str = ""
+    requested: float = 0.0
+    launched: float | None = None
+    registered: float | None = None
+    lease_until: float = 0.0
+    idle_since: float | None = None
+    ended: float | None = None
+    message: str = ""

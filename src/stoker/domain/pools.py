@@ -1,0 +1,108 @@
+"""Work pools, their queues, and the workers that serve them."""
+
+from typing import Any
+
+from msgspec import Struct, field
+
+
+class WarmKnobs(Struct, kw_only=True, frozen=True, omit_defaults=False):
+    """What a user says about how warm a pool's lanes are kept.
+
+    Attributes:
+        min: Hosts that are always kept.
+        max: Hosts at the most, over all workers of the pool.
+        buffer: Free slots kept ready beyond the present demand, while there is demand.
+        slots_per_host: Runs that one host takes at a time.
+        idle_timeout: Seconds after which a host above the wanted number leaves; with 0 it
+            leaves as soon as its last run ends and takes no other.
+    """
+
+    min: int = 0
+    max: int = 4
+    buffer: int = 0
+    slots_per_host: int = 8
+    idle_timeout: float = 300.0
+
+
+class WorkPool(Struct, kw_only=True):
+    """Where runs execute: a kind of infrastructure, its defaults, its limits.
+
+    Attributes:
+        id: UUIDv7.
+        name: Its name.
+        type: ``"process"``.
+        base_job_template: ``variables`` (JSON Schema) and ``job_configuration``.
+        paused: A paused pool starts no run.
+        concurrency_limit: Runs at a time; None for no limit. A run that only waits for its
+            deployed children does not count.
+        warm: The knobs of its warm policy.
+        fence_after: Seconds without an acknowledged heartbeat after which a host's runs are
+            given up, where nobody can prove it dead.
+        created: Seconds since the epoch.
+    """
+
+    id: str
+    name: str
+    type: str = "process"
+    base_job_template: dict[str, Any] = field(default_factory=dict[str, Any])
+    paused: bool = False
+    concurrency_limit: int | None = None
+    warm: WarmKnobs = WarmKnobs()
+    fence_after: float = 600.0
+    created: float = 0.0
+
+
+class WorkQueue(Struct, kw_only=True):
+    """A queue of a work pool.
+
+    Attributes:
+        pool: The pool's name.
+        name: Its own name; ``"default"`` exists in every pool.
+        priority: 1 is first.
+        paused: A paused queue starts no run.
+        concurrency_limit: Runs at a time; None for no limit.
+    """
+
+    pool: str
+    name: str = "default"
+    priority: int = 100
+    paused: bool = False
+    concurrency_limit: int | None = None
+
+
+class Machine(Struct, frozen=True):
+    """A machine between two of its boots: a pid means something only on one of these.
+
+    Attributes:
+        name: Host name.
+        boot_id: The kernel's id of this boot.
+    """
+
+    name: str
+    boot_id: str
+
+
+class Worker(Struct, kw_only=True):
+    """A worker process that launches hosts for a pool.
+
+    Attributes:
+        id: UUIDv7, new at each start.
+        name: Readable name.
+        pool: The pool it serves.
+        queues: Queues its hosts serve; empty for all.
+        limit: Runs at a time on its hosts; None for no limit.
+        machine: Where it runs.
+        started: Seconds since the epoch.
+        last_seen: Last heartbeat, seconds since the epoch.
+        draining: It launches nothing any more.
+    """
+
+    id: str
+    name: str
+    pool: str
+    machine: Machine
+    queues: list[str] = field(default_factory=list[str])
+    limit: int | None = None
+    started: float = 0.0
+    last_seen: float = 0.0
+    draining: bool = False

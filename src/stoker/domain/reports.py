@@ -1,0 +1,76 @@
+"""What a running flow reports. Reports are sent in order, and each is applied at most once."""
+
+from msgspec import Struct
+
+from stoker.domain.runs import FlowRun, LogLine, TaskRun
+from stoker.domain.states import ResultRecord, StateRecord
+
+
+class Started(Struct, tag="started", frozen=True, omit_defaults=True):
+    """The user's function is about to be called (again, where ``run_count`` is above 1)."""
+
+    at: float
+    run_count: int = 1
+    name: str = ""
+    """A run name made from the parameters, where the flow asks for one."""
+
+
+class AwaitingRetry(Struct, tag="awaiting_retry", frozen=True):
+    """The user's function failed and will be called again after a delay."""
+
+    at: float
+    message: str
+
+
+class Finished(Struct, tag="finished", frozen=True, omit_defaults=True):
+    """The run is over; ``state`` is terminal."""
+
+    state: StateRecord
+    result: ResultRecord | None = None
+
+
+class SubflowCreated(Struct, tag="subflow", frozen=True):
+    """A flow was called in the process of another one, or of a script; its record."""
+
+    run: FlowRun
+
+
+class TaskRunChanged(Struct, tag="task_run", frozen=True):
+    """A task run is now as this record says."""
+
+    task_run: TaskRun
+
+
+class Logged(Struct, tag="logged", frozen=True):
+    """Log lines, in order."""
+
+    lines: list[LogLine]
+
+
+class HandedOver(Struct, tag="handed_over", frozen=True, omit_defaults=True, kw_only=True):
+    """The host's agent gave the run to a child (its part of the start anatomy)."""
+
+    received: float
+    handed_over: float
+    imported: float | None = None
+    import_seconds: float | None = None
+
+
+Report = Started | AwaitingRetry | Finished | SubflowCreated | TaskRunChanged | Logged | HandedOver
+"""Everything that can be reported about one flow run."""
+
+
+class Frame(Struct, frozen=True, array_like=True):
+    """Reports about one flow run, under the attempt and sequence number that guard them.
+
+    Attributes:
+        run_id: The flow run.
+        attempt: The attempt that reports; an older one than the current changes nothing.
+        seq: Grows by one per frame of an attempt; a number seen before is dropped.
+        reports: The reports, in order.
+    """
+
+    run_id: str
+    attempt: int
+    seq: int
+    reports: list[Report]

@@ -1,0 +1,63 @@
+"""What a flow, or a script, asks of the orchestrator and waits for an answer to."""
+
+from typing import Any
+
+from msgspec import Struct, field
+
+from stoker.domain.deployments import Deployment
+from stoker.domain.runs import FlowRun
+
+
+class StartRun(Struct, tag="start_run", kw_only=True, omit_defaults=True):
+    """Start a run of a deployment. Answered with its `FlowRun`.
+
+    Attributes:
+        deployment: ``"flow/name"`` or the deployment's id.
+        parameters: Over the deployment's own.
+        name: The run's name; a readable one by default.
+        tags: Besides the deployment's.
+        job_variables: Over the deployment's; ``env`` alone leaves the start hot.
+        parent_run_id: The flow run that starts it.
+        idempotency_key: A second request with the same key returns the first one's run.
+        timeout: Seconds to wait for its end; 0 not to wait, None for ever. Where it passes, the
+            answer is the run as it is then.
+    """
+
+    deployment: str
+    parameters: dict[str, Any] = field(default_factory=dict[str, Any])
+    name: str | None = None
+    tags: list[str] = field(default_factory=list[str])
+    job_variables: dict[str, Any] = field(default_factory=dict[str, Any])
+    parent_run_id: str | None = None
+    idempotency_key: str | None = None
+    timeout: float | None = 0
+
+
+class AwaitRun(Struct, tag="await_run", kw_only=True, omit_defaults=True):
+    """Wait for a run's end. Answered with its `FlowRun`, by push.
+
+    Attributes:
+        run_id: The run waited for.
+        waiter_run_id: The flow run that waits; while it does, it lends its leases.
+        timeout: Seconds; None for ever.
+    """
+
+    run_id: str
+    waiter_run_id: str | None = None
+    timeout: float | None = None
+
+
+class ReadRun(Struct, tag="read_run", kw_only=True):
+    """Read a flow run. Answered with its `FlowRun`."""
+
+    run_id: str
+
+
+class PutDeployment(Struct, tag="put_deployment", kw_only=True):
+    """Create or replace a deployment (by flow and name). Answered with the `Deployment`."""
+
+    deployment: Deployment
+
+
+Request = StartRun | AwaitRun | ReadRun | PutDeployment
+Answer = FlowRun | Deployment

@@ -1,0 +1,116 @@
+"""Base job templates: what a pool sets, what a deployment and a run may override.
+
+The shape is Prefect 3's: ``variables`` (JSON Schema) and ``job_configuration`` with
+``{{ placeholders }}``. https://docs.prefect.io/v3/concepts/work-pools#base-job-template
+"""
+
+import hashlib
+import re
+from typing import Any, cast
+
+import msgspec
+
+from stoker.domain.deployments import Code, Deployment
+from stoker.domain.errors import Invalid
+from stoker.domain.pools import WorkPool
+
+Json = dict[str, Any]
+
+PLACEHOLDER = re.compile(r"\{\{\s*([\w.]+)\s*\}\}")
+
+CODE_KEYS = frozenset({"env", "working_dir", "python"})
+"""Parts of a job configuration that belong to the code; all others make the lane."""
+
+PROCESS_TEMPLATE: Json = {
+    "variables": {
+        "type": "object",
+        "properties": {
+            "env": {
+                "type": "object",
+                "title": "Environment variables",
+                "description": "Set before the code is imported.",
+                "default": {},
+                "additionalProperties": {"type": "string"},
+            },
+            "working_dir": {
+                "type": "string",
+                "title": "Working directory",
+                "description": "Where runs start; the project folder by default.",
+                "default": "",
+            },
+            "python": {
+                "type": "string",
+                "title": "Python interpreter",
+                "description": "Runs the code; the host's own interpreter by default.",
+                "default": "",
+            },
+        },
+    },
+    "job_configuration": {
+        "env": "{{ env }}",
+        "working_dir": "{{ working_dir }}",
+        "python": "{{ python }}",
+    },
+}
+
+DEFAULT_TEMPLATES: dict[str, Json] = {"process": PROCESS_TEMPLATE}
+"""The default base job template of each pool type."""
+
+
+def resolve(template: Json, job_variables: Json) -> Json:
+    """Fill a template's job configuration: its defaults, overridden by ``job_variables``.
+
+    ``env`` merges; everything else replaces.
+
+    Raises:
+        Invalid: ``job_variables`` names a variable that the template does not have.
+
+    Example:
+        >>> resolve(PROCESS_TEMPLATE, {"env": {"A": "1"}})["env"]
+        {'A': '1'}
+    """
+    properties: Json = template.get("variables", {}).get("properties", {})
+    unknown = sorted(job_variables.keys() - properties.keys())
+    if unknown:
+        raise Invalid(
+            f"the pool's base job template has no variable {', '.join(map(repr, unknown))}; "
+            f"it has: {', '.join(properties) or 'none'}"
+        )
+    values: Json = {name: schema.get("default") for name, schema in properties.items()}
+    for name, value in job_variables.items():
+        if name == "env":
+            value = {**(values.get("env") or {}), **value}
+        values[name] = value
+    return cast(Json, _fill(template.get("job_configuration", {}), values))
+
+
+def _fill(part: object, values: Json) -> object:
+    if isinstance(part, dict):
+        items = cast(Json, part).items()
+        return {key: _fill(value, values) for key, value in items}
+    if isinstance(part, list):
+        return [_fill(value, values) for value in cast(list[object], part)]
+    if isinstance(part, str):
+        whole = PLACEHOLDER.fullmatch(part.strip())
+        if whole:
+            return values.get(whole[1])
+        return PLACEHOLDER.sub(lambda found: str(values.get(found[1], "")), part)
+    return part
+
+
+def lane_of(pool: WorkPool, configuration: Json) -> str:
+    """Return the lane key: a content hash of the infrastructure alone."""
+    infrastructure = {k: v for k, v in configuration.items() if k not in CODE_KEYS}
+    text = msgspec.json.encode([pool.type, infrastructure], order="deterministic")
+    return hashlib.sha256(text).hexdigest()[:16]
+
+
+def code_of(deployment: Deployment, configuration: Json) -> Code:
+    """Return what a zygote imports for a deployment."""
+    return Code(
+        path=deployment.path,
+        file=deployment.entrypoint.rpartition(":")[0],
+        env={name: str(value) for name, value in (configuration.get("env") or {}).items()},
+        python=configuration.get("python") or "",
+        working_dir=configuration.get("working_dir") or "",
+    )

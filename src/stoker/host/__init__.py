@@ -1,0 +1,1 @@
+"""A host: its agent, its zygotes, and the children that execute runs."""

@@ -1,0 +1,1 @@
+"""Launchers: one module per kind of infrastructure."""

@@ -1,0 +1,1 @@
+"""The protocols between the parts: what each needs of the others, and no more."""

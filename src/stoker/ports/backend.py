@@ -1,0 +1,43 @@
+"""What the engine and the SDK need of whatever records their runs."""
+
+from typing import Protocol, overload
+
+from stoker.domain.deployments import Deployment
+from stoker.domain.reports import Report
+from stoker.domain.requests import AwaitRun, PutDeployment, ReadRun, StartRun
+from stoker.domain.runs import FlowRun
+
+
+class Backend(Protocol):
+    """Where a flow run reports to and asks.
+
+    There are three: over the pipe of a deployed run's child (`stoker.host.pipe`), over HTTP
+    (`stoker.client.backend`), and embedded in a script (`stoker.embedded`). All methods
+    may be called from any thread, and block; nothing of them needs an event loop.
+    """
+
+    def report(self, run_id: str, *reports: Report) -> None:
+        """Record what happened to a flow run, in order. Buffered: it costs no round trip."""
+        ...
+
+    def flush(self) -> None:
+        """Return when everything reported so far is recorded for good."""
+        ...
+
+    @overload
+    def ask(self, request: StartRun | AwaitRun | ReadRun) -> FlowRun: ...
+    @overload
+    def ask(self, request: PutDeployment) -> Deployment: ...
+    def ask(
+        self, request: StartRun | AwaitRun | ReadRun | PutDeployment
+    ) -> FlowRun | Deployment:
+        """Send a request and return its answer.
+
+        Raises:
+            StokerError: As the server says: `NotFound`, `Invalid`, `Conflict`, `Unavailable`.
+        """
+        ...
+
+    def close(self) -> None:
+        """Flush, and let go of connections and threads."""
+        ...

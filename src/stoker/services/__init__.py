@@ -1,0 +1,1 @@
+"""What the server does: each use case one function over `Records`, each loop one small class."""

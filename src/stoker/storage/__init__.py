@@ -1,0 +1,1 @@
+"""Stores: the SQL files, and what runs them."""

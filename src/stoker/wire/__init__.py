@@ -1,0 +1,1 @@
+"""The messages between the parts: one module per conversation."""

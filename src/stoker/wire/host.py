@@ -1,0 +1,237 @@
+"""The conversation of a host and the API: one msgpack message per WebSocket message."""
+
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct, field
+
+from stoker.domain.deployments import Code
+from stoker.domain.hosts import ProcessIdentity
+from stoker.domain.reports import Frame
+from stoker.domain.requests import Request
+
+WIRE_VERSION = 1
+"""Grows with each change that an older peer would not understand."""
+
+
+class Job(Struct, kw_only=True):
+    """One attempt of one run, complete: what a child needs to execute it.
+
+    Attributes:
+        run_id: The run.
+        attempt: The attempt; the fencing token of all its reports.
+        code: What the zygote has imported.
+        function: Name of the flow's function in ``code.file``.
+        parameters: As JSON values.
+        env: Run environment.
+        flow_name: For the run's context.
+        run_name: For the run's context.
+        deployment: ``"flow/name"``.
+        parent_run_id: For the run's context.
+        tags: For the run's context.
+        timeout: Seconds after which the agent ends the process.
+        runner: Who knows what a flow is; ``"stoker"`` is our engine.
+    """
+
+    run_id: str
+    attempt: int
+    code: Code
+    function: str
+    parameters: dict[str, Any] = field(default_factory=dict[str, Any])
+    env: dict[str, str] = field(default_factory=dict[str, str])
+    flow_name: str = ""
+    run_name: str = ""
+    deployment: str = ""
+    parent_run_id: str | None = None
+    tags: list[str] = field(default_factory=list[str])
+    timeout: float | None = None
+    runner: str = "stoker"
+
+
+# From the host.
+
+
+class HostHello(Struct, tag="hello", kw_only=True):
+    """First message of a host on a connection."""
+
+    host_id: str
+    token: str
+    process: ProcessIdentity
+    slots: int
+    wire_version: int = WIRE_VERSION
+
+
+class Holding(Struct, tag="holding", kw_only=True):
+    """All attempts that the host holds. Sent once, after what was spooled has been sent again.
+
+    The server answers by ending, at the host, what is not current any more, and by queueing
+    again what it had assigned and the host never received.
+    """
+
+    runs: list[tuple[str, int]]
+
+
+class AssignAck(Struct, tag="assign_ack", kw_only=True):
+    """The host has these attempts."""
+
+    runs: list[tuple[str, int]]
+
+
+class Frames(Struct, tag="frames", kw_only=True):
+    """Reports, oldest first. ``batch`` grows by one per message of this connection."""
+
+    batch: int
+    frames: list[Frame]
+
+
+class HostHeartbeat(Struct, tag="heartbeat", kw_only=True):
+    """The host is alive. Renews its lease and those of its runs."""
+
+    at: float
+
+
+class HostRequest(Struct, tag="request", kw_only=True):
+    """A child's request, passed on under the rights of its run."""
+
+    id: int
+    run_id: str
+    attempt: int
+    body: Request
+
+
+class ZygoteChanged(Struct, tag="zygote", kw_only=True, omit_defaults=True):
+    """A zygote is ready, gone, or could not import.
+
+    ``state``: ``"ready"``, ``"gone"`` or ``"failed"``; ``message`` says why it failed.
+    """
+
+    key: str
+    state: str
+    import_seconds: float = 0.0
+    message: str = ""
+
+
+class HostDraining(Struct, tag="draining", kw_only=True):
+    """The host takes no new run (it got SIGTERM). ``released`` never reached a child."""
+
+    released: list[tuple[str, int]]
+
+
+class Released(Struct, tag="released", kw_only=True):
+    """Attempts that the host hands back before they reached a child: queue them again."""
+
+    runs: list[tuple[str, int]]
+
+
+FromHost = (
+    HostHello
+    | Holding
+    | AssignAck
+    | Frames
+    | HostHeartbeat
+    | HostRequest
+    | ZygoteChanged
+    | HostDraining
+    | Released
+)
+
+
+# To the host.
+
+
+class HostWelcome(Struct, tag="welcome", kw_only=True):
+    """The host is known. ``warm`` are the codes whose zygotes it should hold, most wanted first.
+
+    ``heartbeat`` and ``fence_after`` are in seconds.
+    """
+
+    heartbeat: float
+    fence_after: float
+    warm: list[Code]
+
+
+class HostRefused(Struct, tag="refused", kw_only=True):
+    """The host is not wanted: not ordered, or given up already.
+
+    Where ``final``, it must end its runs and leave; otherwise it may try again soon.
+    """
+
+    reason: str
+    final: bool
+
+
+class Assign(Struct, tag="assign", kw_only=True):
+    """Attempts for this host. Idempotent by run and attempt."""
+
+    jobs: list[Job]
+
+
+class FramesAck(Struct, tag="frames_ack", kw_only=True):
+    """Everything up to this batch is in the store for good."""
+
+    batch: int
+
+
+class HeartbeatAck(Struct, tag="heartbeat_ack", kw_only=True):
+    """The lease was renewed; ``at`` is the heartbeat's own."""
+
+    at: float
+
+
+class Reply(Struct, tag="reply", kw_only=True, omit_defaults=True):
+    """Answer to a request: ``body`` is the `Answer`, or ``error`` the error's class and text."""
+
+    id: int
+    body: Raw = Raw(b"\xc0")
+    error: tuple[str, str] | None = None
+
+
+class CancelRun(Struct, tag="cancel", kw_only=True):
+    """End this attempt: SIGTERM, and SIGKILL after the grace time; at once where ``now``."""
+
+    run_id: str
+    attempt: int
+    now: bool = False
+
+
+class Warm(Struct, tag="warm", kw_only=True):
+    """Codes whose zygotes the host should hold, most wanted first."""
+
+    codes: list[Code]
+
+
+class Drain(Struct, tag="drain", kw_only=True):
+    """Take no new run, and leave when the last one has ended."""
+
+
+ToHost = (
+    HostWelcome
+    | HostRefused
+    | Assign
+    | FramesAck
+    | HeartbeatAck
+    | Reply
+    | CancelRun
+    | Warm
+    | Drain
+)
+
+
+class OpaqueFrame(Struct, array_like=True, frozen=True):
+    """A `Frame` as the agent writes it: it does not read the reports."""
+
+    run_id: str
+    attempt: int
+    seq: int
+    reports: Raw
+
+
+class OpaqueFrames(Struct, tag="frames", kw_only=True):
+    """`Frames` as the agent writes it."""
+
+    batch: int
+    frames: list[OpaqueFrame]
+
+
+encode = msgspec.msgpack.Encoder().encode
+"""Encode any message of this module."""

@@ -1,0 +1,106 @@
+"""Bodies of the HTTP API that are not records of the domain themselves."""
+
+from typing import Any
+
+from msgspec import UNSET, Struct, UnsetType, field
+
+from stoker.domain.hosts import Host
+from stoker.domain.pools import WarmKnobs, Worker, WorkPool, WorkQueue
+from stoker.domain.reports import Frame
+from stoker.domain.requests import StartRun
+from stoker.domain.runs import FlowRun
+
+
+class Health(Struct, kw_only=True):
+    """Answer of ``GET /api/health``."""
+
+    version: str
+    home: str
+    database: str
+
+
+class Problem(Struct, kw_only=True):
+    """Body of every answer with an error status.
+
+    Attributes:
+        error: Class of the `StokerError`, for example ``"NotFound"``.
+        detail: What is wrong and what to do.
+    """
+
+    error: str
+    detail: str
+
+
+class StartRuns(Struct, kw_only=True):
+    """Body of ``POST /api/flow-runs/batch``: accepted together, or none."""
+
+    runs: list[StartRun]
+
+
+class RunIds(Struct, kw_only=True):
+    """Its answer: the ids, in the order of the request."""
+
+    ids: list[str]
+
+
+class PoolCreate(Struct, kw_only=True):
+    """Body of ``POST /api/work-pools``. The template is the type's default one where empty."""
+
+    name: str
+    type: str = "process"
+    base_job_template: dict[str, Any] = field(default_factory=dict[str, Any])
+    concurrency_limit: int | None = None
+    warm: WarmKnobs = WarmKnobs()
+    fence_after: float = 600.0
+
+
+class PoolUpdate(Struct, kw_only=True):
+    """Body of ``PATCH /api/work-pools/{name}``: what is left out stays as it is."""
+
+    paused: bool | UnsetType = UNSET
+    base_job_template: dict[str, Any] | UnsetType = UNSET
+    concurrency_limit: int | None | UnsetType = UNSET
+    warm: WarmKnobs | UnsetType = UNSET
+    fence_after: float | UnsetType = UNSET
+
+
+class QueuePut(Struct, kw_only=True):
+    """Body of ``PUT /api/work-pools/{pool}/queues/{name}``."""
+
+    priority: int = 100
+    paused: bool = False
+    concurrency_limit: int | None = None
+
+
+class PoolDetail(Struct, kw_only=True):
+    """Answer of ``GET /api/work-pools/{name}``: the pool and what it is doing."""
+
+    pool: WorkPool
+    queues: list[WorkQueue]
+    workers: list[Worker]
+    hosts: list[Host]
+    running: int
+    queued: int
+
+
+class ReportFrames(Struct, kw_only=True):
+    """Body of ``POST /api/reports``: what a script's own runs have to report."""
+
+    frames: list[Frame]
+
+
+class ScriptHello(Struct, kw_only=True):
+    """Body of ``POST /api/scripts``: a process that runs flows itself; see `ProcessIdentity`."""
+
+    host_id: str
+    pid: int
+    started: int
+    machine_name: str
+    boot_id: str
+
+
+class RunPage(Struct, kw_only=True):
+    """Answer of ``GET /api/flow-runs``; ``next`` is the ``before`` of the next page."""
+
+    runs: list[FlowRun]
+    next: str | None

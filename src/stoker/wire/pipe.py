@@ -1,0 +1,53 @@
+"""The conversation of a host's agent and a run's child, over a stream socket.
+
+Each message is a `HEADER` (kind, length) and a msgpack body.
+"""
+
+import struct
+
+import msgspec
+from msgspec import Raw, Struct
+
+from stoker.domain.reports import Report
+from stoker.domain.requests import Request
+
+HEADER = struct.Struct("<BI")
+"""Kind (one of the ``KIND_`` constants) and length of the body in bytes."""
+
+KIND_JOB = 1
+"""Agent → child: a `Job`."""
+KIND_REPORT = 2
+"""Child → agent: `ChildReport`. The agent passes the reports on unread."""
+KIND_FINISHED = 3
+"""Child → agent: `ChildReport` with the `Finished` of the job's own run, its last message."""
+KIND_REQUEST = 4
+"""Child → agent: `ChildRequest`."""
+KIND_REPLY = 5
+"""Agent → child: `Reply`."""
+KIND_FLUSH = 6
+"""Child → agent: a request id; answered with a `Reply` once all before it is safe."""
+
+
+class ChildReport(Struct, array_like=True):
+    """Reports of a child about its own run, or one that it runs in its process."""
+
+    run_id: str
+    reports: list[Report]
+
+
+class OpaqueReport(Struct, array_like=True):
+    """A `ChildReport` as the agent reads it."""
+
+    run_id: str
+    reports: Raw
+
+
+class ChildRequest(Struct, array_like=True):
+    """A request of a child."""
+
+    id: int
+    body: Request
+
+
+encode = msgspec.msgpack.Encoder().encode
+"""Encode any message of this module."""

@@ -1,0 +1,109 @@
+"""The conversation of a worker and the API: one msgpack message per WebSocket message."""
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct, field
+
+from stoker.domain.hosts import ProcessIdentity
+from stoker.domain.pools import Machine
+from stoker.domain.reports import Frame
+from stoker.wire.host import WIRE_VERSION
+
+# From the worker.
+
+
+class WorkerHello(Struct, tag="hello", kw_only=True):
+    """First message of a worker on a connection."""
+
+    worker_id: str
+    name: str
+    pool: str
+    queues: list[str]
+    limit: int | None
+    machine: Machine
+    wire_version: int = WIRE_VERSION
+
+
+class WorkerHeartbeat(Struct, tag="heartbeat", kw_only=True):
+    """The worker is alive."""
+
+
+class HostLaunched(Struct, tag="launched", kw_only=True):
+    """A host's process exists; ``token_hash`` is the SHA-256 of the token that it will show."""
+
+    host_id: str
+    process: ProcessIdentity
+    token_hash: str
+
+
+class HostLost(Struct, tag="lost", kw_only=True):
+    """Proof of death: the host's process does not exist (any more)."""
+
+    host_id: str
+    reason: str
+
+
+class SpooledFrames(Struct, tag="spooled", kw_only=True):
+    """What a host that is dead had on disk; sent before `HostLost`."""
+
+    host_id: str
+    frames: list[Frame]
+
+
+class WorkerDraining(Struct, tag="draining", kw_only=True):
+    """The worker leaves: order nothing of it any more, and drain its hosts."""
+
+
+FromWorker = (
+    WorkerHello | WorkerHeartbeat | HostLaunched | HostLost | SpooledFrames | WorkerDraining
+)
+
+
+# To the worker.
+
+
+class HostOrder(Struct, kw_only=True):
+    """A host that should exist.
+
+    Attributes:
+        host_id: Its id.
+        process: Its process, where it was launched already.
+        slots: Runs it takes at a time.
+        infrastructure: The resolved job configuration of its lane.
+    """
+
+    host_id: str
+    process: ProcessIdentity | None
+    slots: int
+    infrastructure: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+class WorkerWelcome(Struct, tag="welcome", kw_only=True):
+    """The worker is known. ``heartbeat`` and ``fence_after`` are in seconds."""
+
+    heartbeat: float
+    fence_after: float
+    pool_type: str
+
+
+class WorkerRefused(Struct, tag="refused", kw_only=True):
+    """The worker is not wanted: no such pool, another version."""
+
+    reason: str
+
+
+class Orders(Struct, tag="orders", kw_only=True):
+    """All hosts of this worker that should exist, complete each time.
+
+    One without a process is to be launched, once; one with a process that the worker does not
+    watch is to be adopted.
+    """
+
+    hosts: list[HostOrder]
+
+
+ToWorker = WorkerWelcome | WorkerRefused | Orders
+
+encode = msgspec.msgpack.Encoder().encode
+"""Encode any message of this module."""

@@ -1,0 +1,23 @@
+"""What every test gets."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# A failure seen once is seen again, and a slow machine is no failure.
+settings.register_profile("ci", derandomize=True, deadline=None)
+settings.register_profile("local", deadline=None)
+settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+@pytest.fixture(autouse=True)
+def stoker_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A STOKER_HOME of the test's own; no setting of the person who runs the tests counts."""
+    for name in os.environ:
+        if name.startswith("STOKER_"):
+            monkeypatch.delenv(name)
+    home = tmp_path / "stoker-home"
+    monkeypatch.setenv("STOKER_HOME", str(home))
+    return home

@@ -64,6 +64,8 @@ class Deployment(Struct, kw_only=True):
         isolation: ``"fork"``: a process of its own on a shared host.
         created: Seconds since the epoch.
         updated: Seconds since the epoch.
+        code: What a zygote imports for it; the server fills it in.
+        lane: Key of the hosts that can run it; the server fills it in.
     """
 
     id: str
@@ -81,6 +83,13 @@ class Deployment(Struct, kw_only=True):
     isolation: str = "fork"
     created: float = 0.0
     updated: float = 0.0
+    code: Code | None = None
+    lane: str = ""
+
+    @property
+    def function(self) -> str:
+        """Name of the flow's function in its file."""
+        return self.entrypoint.rpartition(":")[2]
 
     @property
     def full_name(self) -> str:

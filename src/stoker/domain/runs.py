@@ -27,7 +27,7 @@ class FlowRun(Struct, kw_only=True):
         pool: Name of its work pool; None in its caller's process.
         queue: Name of its work queue.
         lane: Key of the hosts that can run it.
-        env: Environment that this run alone sets.
+        job_variables: What this run alone sets; ``env`` is its run environment.
         timeout: Seconds after which the host ends it.
         created: When it was accepted, seconds since the epoch.
         started: When the user's function was first called.
@@ -53,7 +53,7 @@ class FlowRun(Struct, kw_only=True):
     pool: str | None = None
     queue: str | None = None
     lane: str | None = None
-    env: dict[str, str] = field(default_factory=dict[str, str])
+    job_variables: dict[str, Any] = field(default_factory=dict[str, Any])
     timeout: float | None = None
     created: float = 0.0
     started: float | None = None

@@ -1,0 +1,2 @@
+-- Forget a deployment.
+DELETE FROM deployments WHERE id = ?

@@ -1,0 +1,2 @@
+-- Forget a work pool.
+DELETE FROM work_pools WHERE name = ?

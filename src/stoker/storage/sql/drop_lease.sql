@@ -1,0 +1,2 @@
+-- A run gives back what it holds.
+DELETE FROM leases WHERE run_id = ?

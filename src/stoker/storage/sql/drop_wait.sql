@@ -1,0 +1,2 @@
+-- A wait is over.
+DELETE FROM waits WHERE waiter = ? AND child = ?

@@ -1,0 +1,2 @@
+-- A run that is over waits for nothing.
+DELETE FROM waits WHERE waiter = ?

@@ -1,0 +1,2 @@
+-- One run by id.
+SELECT * FROM flow_runs WHERE id = ?

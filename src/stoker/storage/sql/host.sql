@@ -1,0 +1,2 @@
+-- A host by id.
+SELECT record, lease_until FROM hosts WHERE id = ?

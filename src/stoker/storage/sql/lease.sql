@@ -1,0 +1,2 @@
+-- What one run holds.
+SELECT * FROM leases WHERE run_id = ?

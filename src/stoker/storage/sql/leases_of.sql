@@ -1,0 +1,2 @@
+-- What the runs of one host hold.
+SELECT * FROM leases WHERE host_id = ?

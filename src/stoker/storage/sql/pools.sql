@@ -1,0 +1,2 @@
+-- All work pools.
+SELECT record FROM work_pools ORDER BY name

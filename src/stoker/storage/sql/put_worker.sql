@@ -1,0 +1,2 @@
+-- Create or replace a worker.
+INSERT OR REPLACE INTO workers (id, pool, record) VALUES (?, ?, ?)

@@ -1,0 +1,2 @@
+-- Store a run's start anatomy.
+UPDATE flow_runs SET anatomy = ? WHERE id = ?

@@ -1,0 +1,2 @@
+-- The runs that wait for a run.
+SELECT waiter FROM waits WHERE child = ?

@@ -1,0 +1,2 @@
+-- The runs that a run waits for.
+SELECT child FROM waits WHERE waiter = ?

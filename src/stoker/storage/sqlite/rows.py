@@ -1,0 +1,152 @@
+"""Rows of the SQLite tables, and the records that they hold."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from stoker.domain.anatomy import StartAnatomy
+from stoker.domain.leases import Lease
+from stoker.domain.runs import FlowRun, TaskRun
+from stoker.domain.states import ResultRecord, StateRecord, StateType
+
+Row = Sequence[Any]
+
+_encode = msgspec.json.Encoder().encode
+_strings = msgspec.json.Decoder(list[str]).decode
+_object = msgspec.json.Decoder(dict[str, Any]).decode
+_anatomy = msgspec.json.Decoder(StartAnatomy).decode
+
+
+def to_text(value: object) -> str:
+    """Encode a value as JSON text."""
+    return _encode(value).decode()
+
+
+def run_values(run: FlowRun, key: str | None) -> Row:
+    """The values of ``insert_run``, in its order."""
+    state = run.state
+    return (
+        run.id,
+        run.name,
+        run.flow_name,
+        state.type,
+        state.name,
+        state.at,
+        state.message,
+        run.version,
+        run.attempt,
+        run.run_count,
+        to_text(run.parameters),
+        to_text(run.tags),
+        run.deployment,
+        run.deployment_id,
+        run.parent_run_id,
+        run.pool,
+        run.queue,
+        run.lane,
+        to_text(run.job_variables),
+        run.timeout,
+        run.created,
+        run.started,
+        run.ended,
+        run.host_id,
+        to_text(run.anatomy),
+        key,
+    )
+
+
+def run_of(row: Row) -> FlowRun:
+    """The record of a row of ``flow_runs``."""
+    result = None
+    if row[25] is not None:
+        result = ResultRecord(row[25], row[26] or b"", row[27] or "")
+    return FlowRun(
+        id=row[0],
+        name=row[1],
+        flow_name=row[2],
+        state=StateRecord(StateType(row[3]), row[4], row[5], row[6]),
+        version=row[7],
+        attempt=row[8],
+        run_count=row[9],
+        parameters=_object(row[10]),
+        tags=_strings(row[11]),
+        deployment=row[12],
+        deployment_id=row[13],
+        parent_run_id=row[14],
+        pool=row[15],
+        queue=row[16],
+        lane=row[17],
+        job_variables=_object(row[18]),
+        timeout=row[19],
+        created=row[20],
+        started=row[21],
+        ended=row[22],
+        host_id=row[23],
+        anatomy=_anatomy(row[24]),
+        result=result,
+    )
+
+
+def task_run_values(run: TaskRun) -> Row:
+    """The values of ``put_task_run``, in its order."""
+    state = run.state
+    return (
+        run.id,
+        run.flow_run_id,
+        run.task_name,
+        run.name,
+        state.type,
+        state.name,
+        state.at,
+        state.message,
+        run.run_count,
+        run.started,
+        run.ended,
+    )
+
+
+def task_run_of(row: Row) -> TaskRun:
+    """The record of a row of ``task_runs``."""
+    return TaskRun(
+        id=row[0],
+        flow_run_id=row[1],
+        task_name=row[2],
+        name=row[3],
+        state=StateRecord(StateType(row[4]), row[5], row[6], row[7]),
+        run_count=row[8],
+        started=row[9],
+        ended=row[10],
+    )
+
+
+def lease_values(lease: Lease) -> Row:
+    """The values of ``put_lease``, in its order."""
+    return (
+        lease.run_id,
+        lease.attempt,
+        lease.pool,
+        lease.queue,
+        lease.worker_id,
+        lease.host_id,
+        lease.pool_from,
+        lease.queue_from,
+        lease.worker_from,
+        lease.slot_from,
+    )
+
+
+def lease_of(row: Row) -> Lease:
+    """The record of a row of ``leases``."""
+    return Lease(
+        run_id=row[0],
+        attempt=row[1],
+        pool=row[2],
+        queue=row[3],
+        worker_id=row[4],
+        host_id=row[5],
+        pool_from=row[6],
+        queue_from=row[7],
+        worker_from=row[8],
+        slot_from=row[9],
+    )

@@ -1,0 +1,134 @@
+"""The embedded store: one writer thread that groups commits, and readers beside it."""
+
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from stoker.domain.errors import Unavailable
+from stoker.ports.store import Records
+from stoker.storage.sqlite.records import SqliteRecords
+from stoker.storage.sqlite.schema import connect, prepare
+
+T = TypeVar("T")
+
+GROUP = 256
+"""Transactions that are committed together at the most."""
+
+
+class _Work(NamedTuple):
+    work: Callable[[Records], Any]
+    future: Future[Any]
+
+
+class SqliteStore:
+    """`Store` on a SQLite file in WAL mode.
+
+    What arrives while a commit is on its way to the disk is committed together with the next
+    one: a burst costs one ``fsync`` per group, a single write waits for nobody. Each piece of
+    work runs in a savepoint of its own, so one that fails takes nothing with it.
+    """
+
+    def __init__(self, path: Path, *, synchronous: str = "FULL", readers: int = 2) -> None:
+        self._path = path
+        self._writer = prepare(path, synchronous=synchronous)
+        self._pending: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
+        self._closed = False
+        self._local = threading.local()
+        self._reader_connections: list[sqlite3.Connection] = []
+        self._readers = ThreadPoolExecutor(
+            readers, thread_name_prefix="stoker-reader", initializer=self._open_reader
+        )
+        self._thread = threading.Thread(target=self._write_all, name="stoker-writer", daemon=True)
+        self._thread.start()
+
+    def write(self, work: Callable[[Records], T]) -> Future[T]:
+        """See `Store.write`."""
+        if self._closed:
+            raise Unavailable("the store is closed")
+        future: Future[T] = Future()
+        self._pending.put(_Work(work, future))
+        return future
+
+    def read(self, work: Callable[[Records], T]) -> Future[T]:
+        """See `Store.read`."""
+        return self._readers.submit(self._read, work)
+
+    def close(self) -> None:
+        """See `Store.close`."""
+        if self._closed:
+            return
+        self._closed = True
+        self._pending.put(None)
+        self._thread.join()
+        self._readers.shutdown(wait=True)
+        for connection in self._reader_connections:
+            connection.close()
+        self._writer.close()
+
+    def _open_reader(self) -> None:
+        connection = connect(self._path)
+        connection.execute("PRAGMA query_only = ON")
+        self._reader_connections.append(connection)
+        self._local.connection = connection
+        self._local.records = SqliteRecords(connection)
+
+    def _read(self, work: Callable[[Records], T]) -> T:
+        connection: sqlite3.Connection = self._local.connection
+        connection.execute("BEGIN")
+        try:
+            return work(self._local.records)
+        finally:
+            connection.execute("COMMIT")
+
+    def _write_all(self) -> None:
+        records = SqliteRecords(self._writer)
+        while True:
+            first = self._pending.get()
+            if first is None:
+                return
+            group = [first]
+            last = False
+            while len(group) < GROUP and not self._pending.empty():
+                item = self._pending.get()
+                if item is None:
+                    last = True
+                    break
+                group.append(item)
+            self._write_group(group, records)
+            if last:
+                return
+
+    def _write_group(self, group: list[_Work], records: SqliteRecords) -> None:
+        execute = self._writer.execute
+        outcomes: list[tuple[Future[Any], Any]] = []
+        try:
+            execute("BEGIN IMMEDIATE")
+            for work, future in group:
+                if not future.set_running_or_notify_cancel():
+                    continue
+                execute("SAVEPOINT one")
+                try:
+                    outcomes.append((future, work(records)))
+                except Exception as error:
+                    # Whatever the work raised belongs to whoever asked for it.
+                    execute("ROLLBACK TO one")
+                    future.set_exception(error)
+                execute("RELEASE one")
+            execute("COMMIT")
+        except sqlite3.Error as error:
+            self._fail(group, error)
+            return
+        for future, result in outcomes:
+            future.set_result(result)
+
+    def _fail(self, group: list[_Work], error: sqlite3.Error) -> None:
+        if self._writer.in_transaction:
+            self._writer.execute("ROLLBACK")
+        problem = Unavailable(f"the database {self._path} cannot be written: {error}")
+        for _, future in group:
+            if not future.done():
+                future.set_exception(problem)

@@ -115,7 +115,7 @@ choose_python() {
 # An environment that was left half made, moved, or whose Python is gone, is made anew.
 usable() {
     [ ! -e "$building" ] && works "$venv/bin/python" pip \
-        && [ "$("$venv/bin/python" -c 'import sys; print(sys.prefix)')" = "$(pwd -P)/$venv" ] \
+        && head -2 "$venv/bin/pip" | grep -qF "$(pwd -P)/$venv/" \
         && as_asked
 }
 
@@ -138,7 +138,7 @@ install() {
 
 pip_install() {
     local code=0
-    "$venv/bin/python" -m pip install -q "$@" || code=$?
+    "$venv/bin/python" -m pip install -qq "$@" || code=$?
     # 1 is pip's own word that it changed nothing; all else may have left something half done.
     if [ "$code" -eq 1 ]; then rm -f "$building"; fi
     [ "$code" -eq 0 ] || die "pip failed, see above; when that is mended, run this again"

@@ -1,6 +1,7 @@
 """Hosts: the long-lived processes that have slots, and the proof of which process one is."""
 
 from enum import StrEnum
+from typing import Any
 
 from msgspec import Struct, field
 
@@ -57,6 +58,7 @@ class Host(Struct, kw_only=True):
         idle_since: Since when it has no run.
         ended: When it was found dead.
         message: Why it is in its state, for people.
+        infrastructure: The resolved job configuration of its lane.
     """
 
     id: str
@@ -75,3 +77,29 @@ class Host(Struct, kw_only=True):
     idle_since: float | None = None
     ended: float | None = None
     message: str = ""
+    infrastructure: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def is_present(self) -> bool:
+        """Whether it has slots for new runs, or soon will."""
+        return self.state in (HostState.REQUESTED, HostState.LAUNCHED, HostState.UP)
+
+    def serves(self, queue: str) -> bool:
+        """Whether it takes runs of a queue."""
+        return not self.queues or queue in self.queues
+
+
+class HostOrder(Struct, kw_only=True):
+    """A host that should exist.
+
+    Attributes:
+        host_id: Its id.
+        process: Its process, where it was launched already.
+        slots: Runs it takes at a time.
+        infrastructure: The resolved job configuration of its lane.
+    """
+
+    host_id: str
+    process: ProcessIdentity | None
+    slots: int
+    infrastructure: dict[str, Any] = field(default_factory=dict[str, Any])

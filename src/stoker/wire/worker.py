@@ -1,10 +1,9 @@
 """The conversation of a worker and the API: one msgpack message per WebSocket message."""
 
-from typing import Any
-
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct
 
+from stoker.domain.hosts import HostOrder as HostOrder
 from stoker.domain.hosts import ProcessIdentity
 from stoker.domain.pools import Machine
 from stoker.domain.reports import Frame
@@ -61,22 +60,6 @@ FromWorker = (
 
 
 # To the worker.
-
-
-class HostOrder(Struct, kw_only=True):
-    """A host that should exist.
-
-    Attributes:
-        host_id: Its id.
-        process: Its process, where it was launched already.
-        slots: Runs it takes at a time.
-        infrastructure: The resolved job configuration of its lane.
-    """
-
-    host_id: str
-    process: ProcessIdentity | None
-    slots: int
-    infrastructure: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 class WorkerWelcome(Struct, tag="welcome", kw_only=True):

@@ -1,0 +1,41 @@
+"""A job: one attempt of one run, complete, as it is handed to a child."""
+
+from typing import Any
+
+from msgspec import Struct, field
+
+from stoker.domain.deployments import Code
+
+
+class Job(Struct, kw_only=True):
+    """One attempt of one run, complete: what a child needs to execute it.
+
+    Attributes:
+        run_id: The run.
+        attempt: The attempt; the fencing token of all its reports.
+        code: What the zygote has imported.
+        function: Name of the flow's function in ``code.file``.
+        parameters: As JSON values.
+        env: Run environment.
+        flow_name: For the run's context.
+        run_name: For the run's context.
+        deployment: ``"flow/name"``.
+        parent_run_id: For the run's context.
+        tags: For the run's context.
+        timeout: Seconds after which the agent ends the process.
+        runner: Who knows what a flow is; ``"stoker"`` is our engine.
+    """
+
+    run_id: str
+    attempt: int
+    code: Code
+    function: str
+    parameters: dict[str, Any] = field(default_factory=dict[str, Any])
+    env: dict[str, str] = field(default_factory=dict[str, str])
+    flow_name: str = ""
+    run_name: str = ""
+    deployment: str = ""
+    parent_run_id: str | None = None
+    tags: list[str] = field(default_factory=list[str])
+    timeout: float | None = None
+    runner: str = "stoker"

@@ -1,0 +1,181 @@
+"""Making and changing work pools, queues and deployments."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from stoker.domain.deployments import Deployment
+from stoker.domain.errors import Conflict, Invalid, NotFound
+from stoker.domain.ids import new_id
+from stoker.domain.pools import WorkPool, WorkQueue
+from stoker.domain.templates import DEFAULT_TEMPLATES, code_of, lane_of, resolve
+from stoker.ports.store import Records
+from stoker.services.cancelling import cancel
+from stoker.services.unit import Unit
+
+NAME = re.compile(r"[^\s/%&><][^/%&><\n]{0,200}")
+"""Names that survive a path of the API: Prefect's rule."""
+
+
+def need_pool(records: Records, name: str) -> WorkPool:
+    """Return a pool, or raise `NotFound` with what to do."""
+    pool = records.pool(name)
+    if pool is None:
+        raise NotFound(
+            f"there is no work pool {name!r}; make it with "
+            f"`stoker work-pool create {name} --type process`, or see `stoker work-pool ls`"
+        )
+    return pool
+
+
+def need_deployment(records: Records, name: str) -> Deployment:
+    """Return a deployment, or raise `NotFound` with what to do."""
+    deployment = records.deployment(name)
+    if deployment is None:
+        raise NotFound(f"there is no deployment {name!r}; see `stoker deployment ls`")
+    return deployment
+
+
+def create_pool(unit: Unit, pool: WorkPool) -> WorkPool:
+    """Store a new pool with its default queue.
+
+    Raises:
+        Conflict: The name is taken.
+        Invalid: Its type, name or a knob is impossible.
+    """
+    if unit.records.pool(pool.name) is not None:
+        raise Conflict(f"there is a work pool {pool.name!r} already")
+    if pool.type not in DEFAULT_TEMPLATES:
+        raise Invalid(f"no pool type {pool.type!r}; there is: {', '.join(DEFAULT_TEMPLATES)}")
+    _check_name(pool.name, "work pool")
+    pool.base_job_template = pool.base_job_template or DEFAULT_TEMPLATES[pool.type]
+    _check_pool(pool)
+    pool.id = new_id(unit.now)
+    pool.created = unit.now
+    unit.records.put_pool(pool)
+    unit.records.put_queue(WorkQueue(pool=pool.name))
+    unit.demand.add(pool.name)
+    return pool
+
+
+def update_pool(unit: Unit, name: str, changes: Mapping[str, Any]) -> WorkPool:
+    """Change some fields of a pool.
+
+    Raises:
+        NotFound: There is no such pool.
+        Invalid: A value is impossible.
+    """
+    pool = need_pool(unit.records, name)
+    for field, value in changes.items():
+        setattr(pool, field, value)
+    _check_pool(pool)
+    unit.records.put_pool(pool)
+    if "base_job_template" in changes:
+        for deployment in unit.records.deployments(name):
+            _resolve(pool, deployment)
+            unit.records.put_deployment(deployment)
+    unit.claimable.add(name)
+    unit.demand.add(name)
+    return pool
+
+
+def delete_pool(unit: Unit, name: str) -> None:
+    """Forget a pool that nothing uses.
+
+    Raises:
+        Conflict: Deployments or hosts use it.
+    """
+    need_pool(unit.records, name)
+    deployments = unit.records.deployments(name)
+    if deployments:
+        names = ", ".join(deployment.full_name for deployment in deployments[:5])
+        raise Conflict(f"work pool {name!r} has deployments ({names}); delete them first")
+    for host in unit.records.hosts(name):
+        if unit.records.leases_of(host.id):
+            raise Conflict(f"work pool {name!r} has running flow runs; cancel them first")
+        unit.draining.add(host.id)
+    unit.records.delete_pool(name)
+
+
+def put_queue(unit: Unit, queue: WorkQueue) -> WorkQueue:
+    """Create or replace a queue of a pool."""
+    need_pool(unit.records, queue.pool)
+    _check_name(queue.name, "work queue")
+    _check_limit(queue.concurrency_limit)
+    if queue.priority < 1:
+        raise Invalid("priority is 1 (first) or more")
+    unit.records.put_queue(queue)
+    unit.claimable.add(queue.pool)
+    unit.demand.add(queue.pool)
+    return queue
+
+
+def put_deployment(unit: Unit, deployment: Deployment) -> Deployment:
+    """Create a deployment, or replace the one of the same flow and name.
+
+    Raises:
+        NotFound: There is no such pool or queue.
+        Invalid: Its name, entrypoint or job variables are impossible.
+    """
+    pool = need_pool(unit.records, deployment.pool)
+    if all(queue.name != deployment.queue for queue in unit.records.queues(pool.name)):
+        raise NotFound(
+            f"work pool {pool.name!r} has no queue {deployment.queue!r}; make it with "
+            f"`stoker work-queue create {deployment.queue} -p {pool.name}`"
+        )
+    _check_name(deployment.name, "deployment")
+    file, _, function = deployment.entrypoint.rpartition(":")
+    if not file or not function:
+        raise Invalid(f"entrypoint {deployment.entrypoint!r} is not like path/file.py:flow_name")
+    if deployment.isolation != "fork":
+        raise Invalid(f"isolation {deployment.isolation!r} is not known; there is: fork")
+    before = unit.records.deployment(deployment.full_name)
+    deployment.id = before.id if before else new_id(unit.now)
+    deployment.created = before.created if before else unit.now
+    deployment.updated = unit.now
+    _resolve(pool, deployment)
+    unit.records.put_deployment(deployment)
+    unit.demand.add(pool.name)
+    return deployment
+
+
+def delete_deployment(unit: Unit, name: str) -> None:
+    """Forget a deployment; its queued runs are cancelled when their turn comes."""
+    deployment = need_deployment(unit.records, name)
+    unit.records.delete_deployment(deployment.id)
+    for count in unit.records.queued_counts(deployment.pool):
+        queued = unit.records.queued(deployment.pool, count.queue, count.lane, count.runs)
+        for run in queued:
+            if run.deployment_id == deployment.id:
+                cancel(unit, run.id)
+
+
+def _resolve(pool: WorkPool, deployment: Deployment) -> None:
+    configuration = resolve(pool.base_job_template, deployment.job_variables)
+    deployment.code = code_of(deployment, configuration)
+    deployment.lane = lane_of(pool, configuration)
+
+
+def _check_name(name: str, what: str) -> None:
+    if not NAME.fullmatch(name):
+        raise Invalid(
+            f"{name!r} cannot name a {what}: 1 to 200 characters, none of / % & > < or a line "
+            "break, no space in front"
+        )
+
+
+def _check_limit(limit: int | None) -> None:
+    if limit is not None and limit < 0:
+        raise Invalid("a concurrency limit is 0 or more; leave it out for none")
+
+
+def _check_pool(pool: WorkPool) -> None:
+    _check_limit(pool.concurrency_limit)
+    warm = pool.warm
+    if warm.min < 0 or warm.buffer < 0 or warm.idle_timeout < 0:
+        raise Invalid("min, buffer and idle_timeout are 0 or more")
+    if warm.slots_per_host < 1 or warm.max < max(1, warm.min):
+        raise Invalid("slots_per_host is 1 or more, max is 1 or more and not below min")
+    if pool.fence_after <= 0:
+        raise Invalid("fence_after is more than 0 seconds")
+    resolve(pool.base_job_template, {})

@@ -1,0 +1,71 @@
+"""Changing a run's state: decide, apply, and what follows from it."""
+
+from stoker.domain.errors import Conflict
+from stoker.domain.hosts import HostState
+from stoker.domain.runs import FlowRun
+from stoker.domain.transitions import Command, Rejected, Wish, decide
+from stoker.services import lending
+from stoker.services.unit import Unit
+
+
+def change(unit: Unit, run: FlowRun, wish: Wish) -> Rejected | None:
+    """Make a wish come true, in the store and in ``run``; or say why not.
+
+    Raises:
+        Conflict: Somebody else changed the run since it was read.
+    """
+    decided = decide(run, wish)
+    if isinstance(decided, Rejected):
+        return decided
+    host_id = run.host_id
+    (applied,) = unit.records.apply([decided])
+    if not applied:
+        raise Conflict(f"flow run {run.id} was changed by somebody else; read it again")
+    run.state = decided.state
+    run.version += 1
+    run.attempt = decided.attempt
+    run.run_count = decided.run_count
+    run.host_id = decided.host_id
+    if decided.first_start:
+        run.started = decided.state.at
+    if decided.state.is_terminal:
+        run.ended = decided.state.at
+        run.result = decided.result
+    if decided.ends_attempt:
+        _attempt_ended(unit, run, host_id)
+    return None
+
+
+def _attempt_ended(unit: Unit, run: FlowRun, host_id: str | None) -> None:
+    if run.pool is not None:
+        unit.claimable.add(run.pool)
+        unit.demand.add(run.pool)
+        if host_id is not None:
+            _slot_freed(unit, run.pool, host_id)
+    if run.state.is_terminal:
+        unit.ended.append(run)
+        _end_subflows(unit, run)
+        lending.run_ended(unit, run)
+
+
+def _end_subflows(unit: Unit, run: FlowRun) -> None:
+    """What ran in the process of a run that is over is over too."""
+    for inner in unit.records.open_subflows(run.id):
+        message = f"the flow run that it was part of ended {run.state.name}"
+        change(unit, inner, Wish(command=Command.CRASH, at=unit.now, message=message))
+
+
+def _slot_freed(unit: Unit, pool_name: str, host_id: str) -> None:
+    """Note when a host became idle; with ``idle_timeout`` 0 it takes no other run."""
+    records = unit.records
+    if records.leases_of(host_id):
+        return
+    host, pool = records.host(host_id), records.pool(pool_name)
+    if host is None or pool is None or host.state is HostState.DEAD:
+        return
+    host.idle_since = unit.now
+    present = sum(other.is_present and other.lane == host.lane for other in records.hosts(pool.name))
+    if pool.warm.idle_timeout == 0 and host.is_present and present > pool.warm.min:
+        host.state = HostState.DRAINING
+        unit.draining.add(host_id)
+    records.put_host(host)

@@ -1,0 +1,191 @@
+"""The dispatcher: units of work on the store, and the pushes that follow each of them."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable
+from typing import TypeVar
+
+from stoker.domain.deployments import Code
+from stoker.domain.errors import NotFound
+from stoker.domain.runs import FlowRun
+from stoker.ports.clock import Clock
+from stoker.ports.links import HostLink
+from stoker.ports.store import Records, Store
+from stoker.services import lending
+from stoker.services.claiming import claim
+from stoker.services.registering import release
+from stoker.services.unit import ReadyHost, Unit
+from stoker.services.watch import Watch
+
+T = TypeVar("T")
+
+Attempt = tuple[str, int]
+
+
+class Dispatcher:
+    """Runs units of work and pushes what they cause: assignments, cancellations, answers.
+
+    Storing a run and claiming it are one transaction, and the push follows right after its
+    commit. It claims only for hosts whose sockets this server holds.
+    """
+
+    def __init__(self, store: Store, clock: Clock, *, ack_timeout: float) -> None:
+        self.watch = Watch()
+        self.on_demand: Callable[[str], None] = lambda pool: None
+        self._store = store
+        self._clock = clock
+        self._ack_timeout = ack_timeout
+        self._ready: dict[str, tuple[ReadyHost, HostLink]] = {}
+        self._unacknowledged: dict[str, dict[Attempt, float]] = {}
+        self._background: set[asyncio.Task[None]] = set()
+
+    async def transact(self, work: Callable[[Unit], T]) -> T:
+        """Run ``work`` in a transaction, claim what it made claimable, and push what follows."""
+        ready = [host for host, _ in self._ready.values()]
+        now = self._clock.now()
+
+        def unit_of_work(records: Records) -> tuple[T, Unit]:
+            unit = Unit(records, now)
+            result = work(unit)
+            for pool in list(unit.claimable):
+                claim(unit, pool, ready)
+            return result, unit
+
+        result, unit = await asyncio.wrap_future(self._store.write(unit_of_work))
+        self._settle(unit)
+        return result
+
+    async def read(self, work: Callable[[Records], T]) -> T:
+        """Run ``work`` on a consistent view of the store."""
+        return await asyncio.wrap_future(self._store.read(work))
+
+    def _settle(self, unit: Unit) -> None:
+        for host_id in unit.draining:
+            self._drain(host_id)
+        for host_id, jobs in unit.assigned.items():
+            attempts = [(job.run_id, job.attempt) for job in jobs]
+            known = self._ready.get(host_id)
+            if known is None:
+                self._later(self._release(attempts))
+                continue
+            due = self._clock.boot() + self._ack_timeout
+            self._unacknowledged.setdefault(host_id, {}).update(dict.fromkeys(attempts, due))
+            known[1].assign(jobs)
+        for order in unit.cancels:
+            known = self._ready.get(order.host_id)
+            if known is not None:
+                known[1].cancel(order.run_id, order.attempt, now=order.now)
+        for run in unit.ended:
+            self.watch.ended(run)
+        for waiter, run in unit.resumed:
+            self.watch.resumed(waiter, run)
+        for run_id in unit.logged:
+            self.watch.logged(run_id)
+        for pool in unit.demand:
+            self.on_demand(pool)
+
+    def _later(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _release(self, attempts: list[Attempt]) -> None:
+        await self.transact(lambda unit: release(unit, attempts))
+
+    def _drain(self, host_id: str) -> None:
+        known = self._ready.pop(host_id, None)
+        if known is not None:
+            known[1].drain()
+
+    # Hosts
+
+    def add(self, host: ReadyHost, link: HostLink) -> None:
+        """A host may be given runs from now on."""
+        self._ready[host.id] = (host, link)
+
+    def remove(self, host_id: str, link: HostLink) -> None:
+        """A host's socket is gone."""
+        known = self._ready.get(host_id)
+        if known is not None and known[1] is link:
+            del self._ready[host_id]
+            self._unacknowledged.pop(host_id, None)
+
+    def acknowledged(self, host_id: str, attempts: Iterable[Attempt]) -> None:
+        """A host has these assignments."""
+        waiting = self._unacknowledged.get(host_id, {})
+        for attempt in attempts:
+            waiting.pop(attempt, None)
+
+    def drop_deaf(self) -> None:
+        """Close the sockets of hosts that do not acknowledge: on their return both sides compare."""
+        now = self._clock.boot()
+        for host_id, waiting in list(self._unacknowledged.items()):
+            known = self._ready.get(host_id)
+            if known is not None and any(due < now for due in waiting.values()):
+                known[1].drop()
+                self.remove(host_id, known[1])
+
+    def zygote(self, host_id: str, key: str, *, ready: bool) -> None:
+        """A host holds a zygote now, or does not any more."""
+        known = self._ready.get(host_id)
+        if known is not None:
+            codes = known[0].codes
+            codes.add(key) if ready else codes.discard(key)
+
+    def warm(self, pool: str, lane: str, codes: list[Code]) -> None:
+        """Tell a lane's hosts which zygotes they should hold."""
+        for host, link in self._ready.values():
+            if host.pool == pool and host.lane == lane:
+                link.warm(codes)
+
+    # Waits
+
+    async def await_run(self, run_id: str, waiter: str | None, timeout: float | None) -> FlowRun:
+        """Return a run once it is over, or as it is when ``timeout`` seconds have passed.
+
+        Raises:
+            NotFound: There is no such run.
+        """
+        future = self.watch.end_of(run_id, waiter)
+        try:
+            if waiter is None:
+                run = await self.read(lambda records: need_run(records, run_id))
+                if run.state.is_terminal:
+                    return run
+            else:
+                await self.transact(lambda unit: _begin(unit, waiter, run_id))
+            return await self._until(future, run_id, waiter, timeout)
+        finally:
+            future.cancel()
+
+    async def _until(
+        self,
+        future: asyncio.Future[FlowRun],
+        run_id: str,
+        waiter: str | None,
+        timeout: float | None,
+    ) -> FlowRun:
+        done, _ = await asyncio.wait([future], timeout=timeout)
+        if done:
+            return future.result()
+        if waiter is None:
+            return await self.read(lambda records: need_run(records, run_id))
+        await self.transact(
+            lambda unit: lending.end_wait(unit, waiter, need_run(unit.records, run_id))
+        )
+        return await future
+
+
+def need_run(records: Records, run_id: str) -> FlowRun:
+    """Return a run, or raise `NotFound` with what to do."""
+    run = records.flow_run(run_id)
+    if run is None:
+        raise NotFound(f"there is no flow run {run_id!r}; `stoker flow-run ls` lists them")
+    return run
+
+
+def _begin(unit: Unit, waiter: str, run_id: str) -> None:
+    run = need_run(unit.records, run_id)
+    if run.state.is_terminal:
+        lending.end_wait(unit, waiter, run)
+    else:
+        lending.begin_wait(unit, waiter, run)

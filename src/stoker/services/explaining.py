@@ -1,0 +1,86 @@
+"""Why a run waits, and what is expected."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from stoker.domain.hosts import HostState
+from stoker.domain.leases import has_room
+from stoker.domain.pools import Worker
+from stoker.domain.runs import FlowRun
+from stoker.domain.states import StateType
+from stoker.ports.store import Records
+
+
+@dataclass(slots=True)
+class Outlook:
+    """What this server knows beyond the store.
+
+    Attributes:
+        workers: Connected workers by id.
+        cold_start: Median seconds from a launch to the host's registration, by pool.
+        failures: Why the last launch failed, by lane.
+    """
+
+    workers: Mapping[str, Worker] = field(default_factory=dict[str, Worker])
+    cold_start: Mapping[str, float] = field(default_factory=dict[str, float])
+    failures: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def explain(records: Records, run: FlowRun, outlook: Outlook, now: float) -> str | None:
+    """Say in one line why a run has not started yet; None where it has."""
+    if run.state.type is StateType.PENDING:
+        return "its host is importing its code or about to start it"
+    if run.state.type is not StateType.SCHEDULED or run.pool is None:
+        return None
+    return _held_back(records, run) or _no_slot(records, run, outlook, now)
+
+
+def _held_back(records: Records, run: FlowRun) -> str | None:
+    pool = records.pool(run.pool or "")
+    if pool is None:
+        return f"work pool {run.pool} was deleted; nothing will start it"
+    if pool.paused:
+        return f"work pool {pool.name} is paused; `stoker work-pool resume {pool.name}`"
+    usage = records.usage(pool.name)
+    if not has_room(pool.concurrency_limit, usage.pool):
+        return (
+            f"work pool {pool.name} runs {usage.pool} of {pool.concurrency_limit} at a time; "
+            "it starts when one of them ends"
+        )
+    for queue in records.queues(pool.name):
+        if queue.name != run.queue:
+            continue
+        used = usage.queues.get(queue.name, 0)
+        if queue.paused:
+            return f"work queue {queue.name} is paused"
+        if not has_room(queue.concurrency_limit, used):
+            return (
+                f"work queue {queue.name} runs {used} of {queue.concurrency_limit} at a time; "
+                "it starts when one of them ends"
+            )
+    return None
+
+
+def _no_slot(records: Records, run: FlowRun, outlook: Outlook, now: float) -> str:
+    workers = [worker for worker in outlook.workers.values() if worker.pool == run.pool]
+    if not workers:
+        return (
+            f"no worker serves work pool {run.pool}; start one with "
+            f"`stoker worker start -p {run.pool}`"
+        )
+    if not any(not worker.queues or run.queue in worker.queues for worker in workers):
+        return f"no worker of work pool {run.pool} serves work queue {run.queue}"
+    hosts = [host for host in records.hosts(run.pool) if host.lane == run.lane]
+    starting = [h for h in hosts if h.state in (HostState.REQUESTED, HostState.LAUNCHED)]
+    if starting:
+        expected = outlook.cold_start.get(run.pool or "")
+        since = now - min(host.requested for host in starting)
+        text = f"a host has been launching for {since:.1f} s"
+        return text if expected is None else f"{text}; that takes about {expected:.1f} s here"
+    failure = outlook.failures.get(run.lane or "")
+    if failure is not None:
+        return f"the last host could not be launched ({failure}); another try follows"
+    up = [host for host in hosts if host.state is HostState.UP]
+    if up:
+        return f"all slots of {len(up)} hosts are taken; it starts when a run ends"
+    return "a host is about to be launched for it"

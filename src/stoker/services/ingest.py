@@ -1,0 +1,126 @@
+"""Taking in what running flows report. Each frame is applied once, and in order."""
+
+from collections.abc import Sequence
+
+from stoker.domain.anatomy import classify
+from stoker.domain.reports import (
+    AwaitingRetry,
+    Finished,
+    Frame,
+    HandedOver,
+    Logged,
+    Report,
+    Started,
+    SubflowCreated,
+    TaskRunChanged,
+)
+from stoker.domain.runs import FlowRun, LogLine, TaskRun
+from stoker.domain.transitions import Command, Wish
+from stoker.services.changing import change
+from stoker.services.unit import Unit
+
+
+def ingest(unit: Unit, host_id: str, frames: Sequence[Frame]) -> None:
+    """Apply frames from a host, or from a script that runs its flows itself.
+
+    A frame of another attempt than the current one changes nothing, nor does one whose number
+    was seen before. Log lines and task runs that come after the run's end are kept.
+    """
+    _Ingest(unit, host_id).run(frames)
+
+
+class _Ingest:
+    """One batch of frames. Runs are read once, task runs and log lines written together."""
+
+    def __init__(self, unit: Unit, host_id: str) -> None:
+        self._unit = unit
+        self._host_id = host_id
+        self._runs: dict[str, FlowRun] = {}
+        self._seqs: dict[str, int] = {}
+        self._lines: dict[str, list[LogLine]] = {}
+        self._task_runs: dict[str, TaskRun] = {}
+
+    def run(self, frames: Sequence[Frame]) -> None:
+        for frame in frames:
+            self._frame(frame)
+        records = self._unit.records
+        records.put_task_runs(list(self._task_runs.values()))
+        for run_id, lines in self._lines.items():
+            records.add_logs(run_id, lines)
+        self._unit.logged |= self._lines.keys()
+
+    def _frame(self, frame: Frame) -> None:
+        if frame.reports and isinstance(frame.reports[0], SubflowCreated):
+            self._created(frame.reports[0].run)
+        run = self._find(frame.run_id)
+        if run is None or frame.attempt != run.attempt:
+            return
+        if not self._unit.records.advance(run.id, frame.seq):
+            return
+        for report in frame.reports:
+            self._report(run, report)
+
+    def _find(self, run_id: str) -> FlowRun | None:
+        run = self._runs.get(run_id) or self._unit.records.flow_run(run_id)
+        if run is not None:
+            self._runs[run_id] = run
+        return run
+
+    def _created(self, run: FlowRun) -> None:
+        run.host_id = self._host_id
+        if self._unit.records.insert_subflow(run):
+            self._runs[run.id] = run
+
+    def _report(self, run: FlowRun, report: Report) -> None:
+        match report:
+            case Logged(lines):
+                self._lines.setdefault(run.id, []).extend(lines)
+            case TaskRunChanged(task_run):
+                self._task_runs[task_run.id] = task_run
+            case HandedOver():
+                self._handed_over(run, report)
+            case Started():
+                self._started(run, report)
+            case AwaitingRetry():
+                wish = Wish(
+                    command=Command.RETRY,
+                    at=report.at,
+                    attempt=run.attempt,
+                    message=report.message,
+                )
+                change(self._unit, run, wish)
+            case Finished(state, result):
+                wish = Wish(
+                    command=Command.FINISH,
+                    at=state.at,
+                    attempt=run.attempt,
+                    state=state,
+                    result=result,
+                )
+                change(self._unit, run, wish)
+            case SubflowCreated():
+                pass
+
+    def _handed_over(self, run: FlowRun, report: HandedOver) -> None:
+        anatomy = run.anatomy
+        anatomy.received = report.received
+        anatomy.handed_over = report.handed_over
+        anatomy.imported = report.imported
+        anatomy.import_seconds = report.import_seconds
+        anatomy.start_class = classify(anatomy)
+        self._unit.records.set_anatomy(run.id, anatomy)
+
+    def _started(self, run: FlowRun, report: Started) -> None:
+        if run.anatomy.first_line is None and run.deployment_id is not None:
+            run.anatomy.first_line = report.at
+            self._unit.records.set_anatomy(run.id, run.anatomy)
+        if report.name and report.name != run.name:
+            run.name = report.name
+            self._unit.records.rename_run(run.id, report.name)
+        wish = Wish(
+            command=Command.START,
+            at=report.at,
+            attempt=run.attempt,
+            run_count=report.run_count,
+        )
+        change(self._unit, run, wish)

@@ -1,0 +1,131 @@
+"""The provisioner: plans each pool's hosts when its demand changes, and tells the workers."""
+
+import asyncio
+from collections import deque
+from statistics import median
+
+from stoker.domain.hosts import Host, HostOrder
+from stoker.domain.pools import Worker
+from stoker.ports.clock import Clock
+from stoker.ports.links import WorkerLink
+from stoker.services.capacity import Plan, orders_of, plan
+from stoker.services.dispatcher import Dispatcher
+from stoker.services.explaining import Outlook
+from stoker.services.unit import Unit
+
+MAX_BACKOFF = 60.0
+"""Seconds between launches in a lane whose launches keep failing."""
+
+
+class Provisioner:
+    """Keeps the number of hosts at what the warm policy wants."""
+
+    def __init__(self, dispatcher: Dispatcher, clock: Clock) -> None:
+        self.outlook = Outlook()
+        self._dispatcher = dispatcher
+        self._clock = clock
+        self._workers: dict[str, tuple[Worker, WorkerLink]] = {}
+        self._dirty: set[str] = set()
+        self._wake = asyncio.Event()
+        self._failures: dict[str, int] = {}
+        self._blocked: dict[str, float] = {}
+        self._starts: dict[str, deque[float]] = {}
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        dispatcher.on_demand = self.poke
+
+    def poke(self, pool: str) -> None:
+        """A pool's demand or supply has changed: plan it again soon."""
+        self._dirty.add(pool)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Plan whenever there is something new, for ever."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._dirty:
+                await self._plan(self._dirty.pop())
+
+    async def _plan(self, pool: str) -> None:
+        members = [worker for worker, _ in self._workers.values() if worker.pool == pool]
+        blocked = dict(self._blocked)
+
+        def work(unit: Unit) -> tuple[Plan, dict[str, list[HostOrder]]]:
+            decided = plan(unit, pool, members, blocked)
+            orders = {one.id: orders_of(unit.records, one.id, pool) for one in members}
+            return decided, orders
+
+        decided, orders = await self._dispatcher.transact(work)
+        for worker_id, hosts in orders.items():
+            known = self._workers.get(worker_id)
+            if known is not None:
+                known[1].orders(hosts)
+        now = self._clock.now()
+        due = [decided.next_idle] if decided.next_idle is not None else []
+        due += [until for until in self._blocked.values() if until > now]
+        if due:
+            self._poke_later(pool, max(0.0, min(due) - now))
+
+    def _poke_later(self, pool: str, seconds: float) -> None:
+        timer = self._timers.pop(pool, None)
+        if timer is not None:
+            timer.cancel()
+        self._timers[pool] = asyncio.get_running_loop().call_later(
+            seconds + 0.01, self.poke, pool
+        )
+
+    # Workers
+
+    @property
+    def worker_ids(self) -> list[str]:
+        """Ids of the connected workers."""
+        return list(self._workers)
+
+    def add_worker(self, worker: Worker, link: WorkerLink) -> None:
+        """A worker takes orders from now on."""
+        self._workers[worker.id] = (worker, link)
+        self._note_workers()
+        self.poke(worker.pool)
+
+    def drain_worker(self, worker_id: str) -> None:
+        """A worker leaves: order nothing of it any more."""
+        known = self._workers.get(worker_id)
+        if known is not None:
+            known[0].draining = True
+            self.poke(known[0].pool)
+
+    def remove_worker(self, worker_id: str, link: WorkerLink) -> None:
+        """A worker's socket is gone."""
+        known = self._workers.get(worker_id)
+        if known is not None and known[1] is link:
+            del self._workers[worker_id]
+            self._note_workers()
+            self.poke(known[0].pool)
+
+    def _note_workers(self) -> None:
+        self.outlook.workers = {
+            worker.id: worker for worker, _ in self._workers.values() if not worker.draining
+        }
+
+    # How launches go
+
+    def registered(self, host: Host) -> None:
+        """A host registered first: its lane's launches work."""
+        self._failures.pop(host.lane, None)
+        self._blocked.pop(host.lane, None)
+        self.outlook.failures = {
+            lane: why for lane, why in self.outlook.failures.items() if lane != host.lane
+        }
+        if host.registered is not None:
+            starts = self._starts.setdefault(host.pool, deque(maxlen=20))
+            starts.append(host.registered - host.requested)
+            self.outlook.cold_start = {**self.outlook.cold_start, host.pool: median(starts)}
+
+    def failed(self, host: Host, reason: str) -> None:
+        """A host died before it registered: back off in its lane."""
+        failures = self._failures.get(host.lane, 0) + 1
+        self._failures[host.lane] = failures
+        delay = min(MAX_BACKOFF, 0.5 * 2 ** min(failures, 10))
+        self._blocked[host.lane] = self._clock.now() + delay
+        self.outlook.failures = {**self.outlook.failures, host.lane: reason}
+        self._poke_later(host.pool, delay)

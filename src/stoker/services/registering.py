@@ -1,0 +1,206 @@
+"""The life of hosts and workers, as the server sees it."""
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+
+from stoker.domain.errors import Conflict, NotFound
+from stoker.domain.hosts import Host, HostState, ProcessIdentity
+from stoker.domain.pools import Worker
+from stoker.domain.states import StateType
+from stoker.domain.transitions import Command, Wish
+from stoker.services.changing import change
+from stoker.services.unit import CancelOrder, ReadyHost, Unit
+
+
+class NotYet(Conflict):
+    """The host may try again soon: its worker has not said yet that it launched it."""
+
+
+def register_worker(unit: Unit, worker: Worker, connected: Sequence[str]) -> None:
+    """Take in a worker, and give it the hosts of its machine that no connected worker has.
+
+    Raises:
+        NotFound: There is no such pool.
+    """
+    records = unit.records
+    if records.pool(worker.pool) is None:
+        raise NotFound(
+            f"there is no work pool {worker.pool!r}; make it with "
+            f"`stoker work-pool create {worker.pool} --type process`"
+        )
+    records.put_worker(worker)
+    known = {other.id: other for other in records.workers(worker.pool)}
+    for host in records.hosts(worker.pool):
+        owner = known.get(host.worker_id or "")
+        same_machine = (
+            host.process.machine == worker.machine
+            if host.process is not None
+            else owner is not None and owner.machine == worker.machine
+        )
+        if host.worker_id not in connected and (same_machine or _rebooted(host, worker)):
+            host.worker_id = worker.id
+            records.put_host(host)
+            records.move_leases(host.id, worker.id)
+    for other in known.values():
+        if other.id != worker.id and other.id not in connected and not _has_hosts(unit, other):
+            records.delete_worker(other.id)
+    unit.demand.add(worker.pool)
+
+
+def _rebooted(host: Host, worker: Worker) -> bool:
+    """Whether a host ran on the worker's machine before that was booted: then it is dead."""
+    return host.process is not None and host.process.machine.name == worker.machine.name
+
+
+def _has_hosts(unit: Unit, worker: Worker) -> bool:
+    return any(host.worker_id == worker.id for host in unit.records.hosts(worker.pool))
+
+
+def launched(unit: Unit, host_id: str, process: ProcessIdentity, token_hash: str) -> None:
+    """A worker has started a host's process."""
+    host = unit.records.host(host_id)
+    if host is None or host.state is HostState.DEAD:
+        return
+    host.process = process
+    host.token_hash = token_hash
+    host.launched = unit.now
+    if host.state is HostState.REQUESTED:
+        host.state = HostState.LAUNCHED
+    unit.records.put_host(host)
+
+
+def register_host(
+    unit: Unit, host_id: str, token: str, process: ProcessIdentity, lease_until: float
+) -> Host:
+    """Take in a host that shows its join token, at its first or a later connection.
+
+    Raises:
+        NotYet: Its worker has not said yet that it was launched.
+        Conflict: It was not ordered, was given up, or shows another token.
+    """
+    host = unit.records.host(host_id)
+    if host is None or host.state is HostState.DEAD:
+        raise Conflict("this host was not ordered, or was given up")
+    if not host.token_hash:
+        raise NotYet("this host's worker has not reported it yet")
+    shown = hashlib.sha256(token.encode()).hexdigest()
+    if not hmac.compare_digest(shown, host.token_hash):
+        raise Conflict("wrong join token")
+    host.process = process
+    host.lease_until = lease_until
+    host.registered = host.registered or unit.now
+    if host.state is not HostState.DRAINING:
+        host.state = HostState.UP
+    host.message = ""
+    if not unit.records.leases_of(host_id):
+        host.idle_since = unit.now
+    unit.records.put_host(host)
+    unit.demand.add(host.pool)
+    return host
+
+
+def ready_host(unit: Unit, host: Host) -> ReadyHost:
+    """What claiming needs to know of a host."""
+    limits = {worker.id: worker.limit for worker in unit.records.workers(host.pool)}
+    worker_id = host.worker_id or ""
+    return ReadyHost(
+        id=host.id,
+        pool=host.pool,
+        lane=host.lane,
+        worker_id=worker_id,
+        worker_limit=limits.get(worker_id),
+        queues=host.queues,
+        slots=host.slots,
+        requested=host.requested,
+        launched=host.launched,
+        registered=host.registered or unit.now,
+    )
+
+
+def reconcile(unit: Unit, host_id: str, held: Sequence[tuple[str, int]]) -> None:
+    """Compare what a host holds with what the store says it holds.
+
+    What never reached it is queued again; what it lost has crashed; what is not current any more
+    it has to end.
+    """
+    holding = set(held)
+    for lease in unit.records.leases_of(host_id):
+        if (lease.run_id, lease.attempt) in holding:
+            holding.discard((lease.run_id, lease.attempt))
+            _cancel_again(unit, host_id, lease.run_id)
+        else:
+            _not_held(unit, lease.run_id, lease.attempt)
+    for run_id, attempt in holding:
+        unit.cancels.append(CancelOrder(host_id, run_id, attempt, now=True))
+
+
+def _cancel_again(unit: Unit, host_id: str, run_id: str) -> None:
+    run = unit.records.flow_run(run_id)
+    if run is not None and run.state.type is StateType.CANCELLING:
+        unit.cancels.append(CancelOrder(host_id, run_id, run.attempt))
+
+
+def _not_held(unit: Unit, run_id: str, attempt: int) -> None:
+    run = unit.records.flow_run(run_id)
+    if run is None:
+        return
+    if run.state.type is StateType.PENDING:
+        release(unit, [(run_id, attempt)])
+    else:
+        message = "its host does not have it any more"
+        change(
+            unit, run, Wish(command=Command.CRASH, at=unit.now, attempt=attempt, message=message)
+        )
+
+
+def release(unit: Unit, attempts: Sequence[tuple[str, int]]) -> None:
+    """Queue attempts again that never reached a child."""
+    for run_id, attempt in attempts:
+        run = unit.records.flow_run(run_id)
+        if run is None:
+            continue
+        wish = Wish(
+            command=Command.RELEASE, at=unit.now, attempt=attempt, message="handed back by its host"
+        )
+        rejected = change(unit, run, wish)
+        if rejected is not None and run.state.type is StateType.CANCELLING:
+            change(unit, run, Wish(command=Command.CRASH, at=unit.now, attempt=attempt))
+
+
+def drain(unit: Unit, host_id: str, reason: str) -> None:
+    """A host takes no new run from now on."""
+    host = unit.records.host(host_id)
+    unit.draining.add(host_id)
+    if host is None or host.state in (HostState.DEAD, HostState.DRAINING):
+        return
+    host.state = HostState.DRAINING
+    host.message = reason
+    unit.records.put_host(host)
+    unit.demand.add(host.pool)
+
+
+def lost(unit: Unit, host_id: str, reason: str) -> Host | None:
+    """A host is proved dead: so are its runs. Returns it, unless that was known."""
+    records = unit.records
+    host = records.host(host_id)
+    if host is None or host.state is HostState.DEAD:
+        return None
+    host.state = HostState.DEAD
+    host.ended = unit.now
+    host.message = reason
+    records.put_host(host)
+    for lease in records.leases_of(host_id):
+        run = records.flow_run(lease.run_id)
+        if run is not None:
+            message = f"its host ended: {reason}"
+            wish = Wish(
+                command=Command.CRASH, at=unit.now, attempt=lease.attempt, message=message
+            )
+            change(unit, run, wish)
+    for run in records.open_runs_of(host_id):
+        message = f"the process that ran it ended: {reason}"
+        change(unit, run, Wish(command=Command.CRASH, at=unit.now, message=message))
+    if host.pool:
+        unit.demand.add(host.pool)
+    return host

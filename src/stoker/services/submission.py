@@ -1,0 +1,103 @@
+"""Accepting runs of deployments."""
+
+from collections.abc import Sequence
+
+from stoker.domain.anatomy import StartAnatomy
+from stoker.domain.deployments import Deployment, parameter_problems
+from stoker.domain.errors import Invalid, NotFound
+from stoker.domain.ids import new_id
+from stoker.domain.names import readable_name
+from stoker.domain.pools import WorkPool
+from stoker.domain.requests import StartRun
+from stoker.domain.runs import FlowRun
+from stoker.domain.states import StateRecord, StateType
+from stoker.domain.templates import lane_of, resolve
+from stoker.ports.store import Records
+from stoker.services.unit import Unit
+
+
+def submit(unit: Unit, requests: Sequence[StartRun]) -> list[FlowRun]:
+    """Store a run for each request, or none of them, and make them claimable.
+
+    Raises:
+        NotFound: There is no such deployment.
+        Invalid: Parameters or job variables that it does not take.
+    """
+    catalogue = _Catalogue(unit.records)
+    runs: list[FlowRun] = []
+    new: list[FlowRun] = []
+    keys: list[str | None] = []
+    for request in requests:
+        key = request.idempotency_key
+        run = unit.records.run_of_key(key) if key is not None else None
+        if run is None:
+            run = _accept(request, catalogue, unit.now)
+            new.append(run)
+            keys.append(key)
+        runs.append(run)
+    unit.records.insert_runs(new, keys)
+    pools = {run.pool for run in new if run.pool is not None}
+    unit.claimable |= pools
+    unit.demand |= pools
+    return runs
+
+
+class _Catalogue:
+    """Deployments and pools, each read once per transaction."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+        self._deployments: dict[str, Deployment] = {}
+        self._pools: dict[str, WorkPool] = {}
+
+    def deployment(self, name: str) -> Deployment:
+        found = self._deployments.get(name)
+        if found is None:
+            found = self._records.deployment(name)
+            if found is None:
+                raise NotFound(
+                    f"there is no deployment {name!r}; `stoker deployment ls` lists those there "
+                    "are, `stoker deploy` makes one"
+                )
+            self._deployments[name] = found
+        return found
+
+    def pool(self, name: str) -> WorkPool:
+        found = self._pools.get(name)
+        if found is None:
+            found = self._records.pool(name)
+            if found is None:
+                raise NotFound(f"the deployment's work pool {name!r} was deleted")
+            self._pools[name] = found
+        return found
+
+
+def _accept(request: StartRun, catalogue: _Catalogue, now: float) -> FlowRun:
+    deployment = catalogue.deployment(request.deployment)
+    parameters = {**deployment.parameters, **request.parameters}
+    problem = parameter_problems(deployment.signature, parameters, deployment.full_name)
+    if problem is not None:
+        raise Invalid(problem)
+    lane = deployment.lane
+    if request.job_variables:
+        pool = catalogue.pool(deployment.pool)
+        both = {**deployment.job_variables, **request.job_variables}
+        lane = lane_of(pool, resolve(pool.base_job_template, both))
+    return FlowRun(
+        id=new_id(now),
+        name=request.name or readable_name(),
+        flow_name=deployment.flow_name,
+        state=StateRecord(StateType.SCHEDULED, "Scheduled", now),
+        parameters=parameters,
+        tags=[*deployment.tags, *request.tags],
+        deployment=deployment.full_name,
+        deployment_id=deployment.id,
+        parent_run_id=request.parent_run_id,
+        pool=deployment.pool,
+        queue=deployment.queue,
+        lane=lane,
+        job_variables=request.job_variables,
+        timeout=deployment.timeout,
+        created=now,
+        anatomy=StartAnatomy(submitted=now),
+    )

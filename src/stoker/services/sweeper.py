@@ -1,0 +1,50 @@
+"""The sweeper: looks for silent hosts, ended scripts and deaf sockets, at a steady pace."""
+
+from collections.abc import Callable, Collection
+
+from stoker.domain.hosts import ProcessIdentity
+from stoker.ports.clock import Clock
+from stoker.services.dispatcher import Dispatcher
+from stoker.services.sweeping import SweepRules, sweep
+
+
+class Sweeper:
+    """Runs the sweep every ``pace`` seconds."""
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        clock: Clock,
+        *,
+        pace: float,
+        lease: float,
+        launch_timeout: float,
+        worker_ids: Callable[[], Collection[str]],
+        is_dead: Callable[[ProcessIdentity], bool],
+    ) -> None:
+        self._dispatcher = dispatcher
+        self._clock = clock
+        self._pace = pace
+        self._lease = lease
+        self._launch_timeout = launch_timeout
+        self._worker_ids = worker_ids
+        self._is_dead = is_dead
+        self._up_since = clock.now()
+
+    async def run(self) -> None:
+        """Sweep for ever."""
+        while True:
+            await self.once()
+            await self._clock.sleep(self._pace)
+
+    async def once(self) -> None:
+        """Sweep once."""
+        rules = SweepRules(
+            up_since=self._up_since,
+            lease=self._lease,
+            launch_timeout=self._launch_timeout,
+            workers=frozenset(self._worker_ids()),
+            is_dead=self._is_dead,
+        )
+        await self._dispatcher.transact(lambda unit: sweep(unit, rules))
+        self._dispatcher.drop_deaf()

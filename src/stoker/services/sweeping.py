@@ -1,0 +1,65 @@
+"""The sweep: hosts that are silent, hosts that nobody launched, scripts that ended."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from stoker.domain.hosts import Host, HostState, ProcessIdentity
+from stoker.services.registering import lost
+from stoker.services.unit import Unit
+
+
+@dataclass(frozen=True, slots=True)
+class SweepRules:
+    """What the sweep goes by.
+
+    Attributes:
+        up_since: When this server came up: before it had a full term nobody is silent (seconds
+            since the epoch).
+        lease: Seconds that a heartbeat holds.
+        launch_timeout: Seconds within which an ordered host must be launched.
+        workers: Ids of connected workers.
+        is_dead: Proof of death for processes of this machine.
+    """
+
+    up_since: float
+    lease: float
+    launch_timeout: float
+    workers: Collection[str]
+    is_dead: Callable[[ProcessIdentity], bool]
+
+
+def sweep(unit: Unit, rules: SweepRules) -> None:
+    """Find hosts that are silent, and give up those that are dead beyond doubt or fenced."""
+    for host in unit.records.hosts():
+        if not host.pool:
+            _script(unit, host, rules)
+        elif host.state is HostState.REQUESTED:
+            if host.worker_id not in rules.workers and _older(unit, host, rules):
+                lost(unit, host.id, "no worker launched it")
+        elif host.process is not None and host.lease_until and host.lease_until < unit.now:
+            _silent(unit, host, rules)
+
+
+def _older(unit: Unit, host: Host, rules: SweepRules) -> bool:
+    return unit.now - max(host.requested, rules.up_since) > rules.launch_timeout
+
+
+def _script(unit: Unit, host: Host, rules: SweepRules) -> None:
+    if host.process is not None and rules.is_dead(host.process):
+        lost(unit, host.id, "the script ended without saying so")
+    elif max(host.lease_until, rules.up_since + rules.lease) + 600 < unit.now:
+        lost(unit, host.id, "the script has been silent for 10 minutes")
+
+
+def _silent(unit: Unit, host: Host, rules: SweepRules) -> None:
+    """A silent host is not a dead one: its runs keep their leases until it is fenced."""
+    since = max(host.lease_until - rules.lease, rules.up_since)
+    silent_for = unit.now - since
+    pool = unit.records.pool(host.pool)
+    if silent_for > (pool.fence_after if pool is not None else 600.0):
+        lost(unit, host.id, f"silent for {silent_for:.0f} s, beyond its pool's fence_after")
+    elif silent_for > rules.lease and host.state is HostState.UP:
+        host.state = HostState.UNREACHABLE
+        host.message = f"silent for {silent_for:.0f} s"
+        unit.records.put_host(host)
+        unit.demand.add(host.pool)

@@ -1,0 +1,82 @@
+"""One unit of work: a transaction, and what has to follow once it is safe."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from stoker.domain.jobs import Job
+from stoker.domain.runs import FlowRun
+from stoker.ports.store import Records
+
+
+@dataclass(slots=True)
+class ReadyHost:
+    """A host whose socket this server holds and that may be given runs.
+
+    Attributes:
+        id: The host.
+        pool: Its pool.
+        lane: Its lane.
+        worker_id: Its worker.
+        worker_limit: Runs at a time over all hosts of that worker.
+        queues: Queues that it serves; empty for all.
+        slots: Runs that it takes at a time.
+        requested: When it was asked for, seconds since the epoch.
+        launched: When its process had been started.
+        registered: When it registered.
+        codes: Keys of the zygotes that it holds.
+    """
+
+    id: str
+    pool: str
+    lane: str
+    worker_id: str
+    worker_limit: int | None
+    queues: Sequence[str]
+    slots: int
+    requested: float
+    launched: float | None
+    registered: float
+    codes: set[str] = field(default_factory=set[str])
+
+    def serves(self, queue: str) -> bool:
+        """Whether it takes runs of a queue."""
+        return not self.queues or queue in self.queues
+
+
+@dataclass(slots=True)
+class CancelOrder:
+    """An attempt that its host is to end."""
+
+    host_id: str
+    run_id: str
+    attempt: int
+    now: bool = False
+
+
+@dataclass(slots=True)
+class Unit:
+    """A transaction's records and time, and what it caused.
+
+    Attributes:
+        records: The transaction.
+        now: Its time, seconds since the epoch.
+        claimable: Pools in which a queued run may have become claimable.
+        demand: Pools whose demand for hosts, or supply of them, may have changed.
+        assigned: Jobs by the host that they were claimed for.
+        ended: Runs that reached a terminal state.
+        resumed: ``(waiter, run waited for)`` of the waits that are over.
+        cancels: Attempts to end.
+        draining: Hosts to drain; they are given no run in this transaction either.
+        logged: Runs with new log lines.
+    """
+
+    records: Records
+    now: float
+    claimable: set[str] = field(default_factory=set[str])
+    demand: set[str] = field(default_factory=set[str])
+    assigned: dict[str, list[Job]] = field(default_factory=dict[str, list[Job]])
+    ended: list[FlowRun] = field(default_factory=list[FlowRun])
+    resumed: list[tuple[str, FlowRun]] = field(default_factory=list[tuple[str, FlowRun]])
+    cancels: list[CancelOrder] = field(default_factory=list[CancelOrder])
+    draining: set[str] = field(default_factory=set[str])
+    logged: set[str] = field(default_factory=set[str])

@@ -1,0 +1,63 @@
+"""Who waits for what on this server: ends of runs, and new log lines. Answers are pushed."""
+
+import asyncio
+from typing import TypeVar
+
+from stoker.domain.runs import FlowRun
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Watch:
+    """Futures by what they wait for. Used from the event loop alone."""
+
+    def __init__(self) -> None:
+        self._ends: dict[tuple[str, str | None], list[asyncio.Future[FlowRun]]] = {}
+        self._lines: dict[str, list[asyncio.Future[None]]] = {}
+
+    def end_of(self, run_id: str, waiter: str | None) -> asyncio.Future[FlowRun]:
+        """Return a future of a run's end; with a waiter, of the end of that one's wait."""
+        future: asyncio.Future[FlowRun] = asyncio.get_running_loop().create_future()
+        _enter(self._ends, (run_id, waiter), future)
+        return future
+
+    def lines_of(self, run_id: str) -> asyncio.Future[None]:
+        """Return a future of new lines in a run's log, or of the run's end."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        _enter(self._lines, run_id, future)
+        return future
+
+    def ended(self, run: FlowRun) -> None:
+        """Answer those who wait for a run's end and lend it nothing."""
+        _answer(self._ends, (run.id, None), run)
+        _answer(self._lines, run.id, None)
+
+    def resumed(self, waiter: str, run: FlowRun) -> None:
+        """Answer a run that waits for another and may go on."""
+        _answer(self._ends, (run.id, waiter), run)
+
+    def logged(self, run_id: str) -> None:
+        """Answer those who wait for log lines."""
+        _answer(self._lines, run_id, None)
+
+
+def _enter(
+    table: dict[K, list[asyncio.Future[V]]], key: K, future: asyncio.Future[V]
+) -> None:
+    table.setdefault(key, []).append(future)
+
+    def forget(done: asyncio.Future[V]) -> None:
+        waiting = table.get(key)
+        if waiting is not None and done in waiting:
+            waiting.remove(done)
+            if not waiting:
+                del table[key]
+
+    future.add_done_callback(forget)
+
+
+def _answer(table: dict[K, list[asyncio.Future[V]]], key: K, value: V) -> None:
+    for future in table.pop(key, []):
+        if not future.done():
+            future.set_result(value)

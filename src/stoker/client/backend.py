@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import TypeVar, overload
 
 from stoker.client.http import Api
-from stoker.client.identity import this_process
 from stoker.client.outbox import Call, Outbox, note_of_loss, without_logs
 from stoker.domain.deployments import Deployment
 from stoker.domain.errors import Invalid, NotFound, StokerError, Unauthorized, Unavailable
@@ -17,6 +16,7 @@ from stoker.domain.ids import new_id
 from stoker.domain.reports import Report, SubflowCreated
 from stoker.domain.requests import AwaitRun, PutDeployment, ReadRun, StartRun
 from stoker.domain.runs import FlowRun
+from stoker.process_identity import identify
 from stoker.settings import Settings
 from stoker.wire.http import ScriptHello
 
@@ -392,7 +392,7 @@ class HttpBackend:
         self._answered()
 
     def _hello(self) -> None:
-        me = this_process()
+        me = identify()
         self._api.script_hello(
             ScriptHello(
                 host_id=self._outbox.host_id,

@@ -7,7 +7,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from stoker.client.identity import boot_id, start_time
+from stoker.domain.hosts import ProcessIdentity
+from stoker.process_identity import is_alive, this_machine
 
 
 class ServerFile(Struct, kw_only=True):
@@ -53,7 +54,10 @@ def read_server_file(home: Path) -> ServerFile | None:
 
 
 def _lives(server: ServerFile) -> bool:
-    return server.boot_id == boot_id() and start_time(server.pid) == server.started
+    machine = this_machine()
+    return server.boot_id == machine.boot_id and is_alive(
+        ProcessIdentity(server.pid, server.started, machine)
+    )
 
 
 def _locked(lock: Path) -> bool:

@@ -1,0 +1,215 @@
+"""The agent of a host: ``python -m stoker.host.agent``, told its `HostConfig` on standard input.
+
+It takes runs from the server, hands each to a waiting child, passes on what the children say, and
+sees to it that every run has an end, and that no process is left.
+"""
+
+import asyncio
+import logging
+import os
+import resource
+import shutil
+import signal
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import uvloop
+
+from stoker.host import linux
+from stoker.host.outbox import Outbox
+from stoker.host.roster import Roster
+from stoker.host.server_link import Refused, ServerLink
+from stoker.host.spool import Spool, spool_path
+from stoker.host.zygote_link import Nest
+from stoker.ports.launcher import HostConfig
+from stoker.process_identity import identify
+from stoker.wire import host as wire
+
+logger = logging.getLogger("stoker.host")
+
+MAX_MARGIN = 30.0
+"""Seconds before the fence that the host ends its runs, at the most; a tenth of it otherwise."""
+LAST_WORDS = 5.0
+"""Seconds that the last frames get to become safe before the agent leaves."""
+REAP_TIME = 2.0
+"""Seconds that killed processes get to end."""
+
+
+class Agent:
+    """A host's agent.
+
+    Args:
+        config: What it was told.
+    """
+
+    def __init__(self, config: HostConfig) -> None:
+        self._config = config
+        self._tmp = Path(config.home) / "tmp" / config.host_id
+        self._outbox = Outbox(Spool(spool_path(config.home, config.host_id)), self._wake)
+        hello = wire.HostHello(
+            host_id=config.host_id, token=config.token, process=identify(), slots=config.slots
+        )
+        self._link = ServerLink(config.api_url, hello, self._outbox, self)
+        nest = Nest(clean_environment(config), str(self._tmp))
+        self._roster = Roster(config, nest, self._outbox, self._link.send, self._leave)
+        self._fence_after = config.fence_after
+        self._alive = linux.boot_time()
+        self._draining = False
+        self._stopped = False
+        self._left: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    def _wake(self) -> None:
+        self._link.wake()
+
+    async def run(self) -> int:
+        """Serve until it is time to leave; return the exit code."""
+        self._tmp.mkdir(parents=True, exist_ok=True)
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._on_stop_signal)
+        loop.add_signal_handler(signal.SIGINT, self._on_stop_signal)
+        tasks = [loop.create_task(self._keep_connected()), loop.create_task(self._watch_fence())]
+        for task in tasks:
+            task.add_done_callback(self._on_task_end)
+        code = await self._left
+        self._roster.stop()
+        await self._end_processes()
+        await self._outbox.settle(LAST_WORDS)
+        await self._link.flush()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._outbox.close()
+        shutil.rmtree(self._tmp, ignore_errors=True)
+        return code
+
+    def _on_task_end(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()):
+            logger.error("the host failed", exc_info=error)
+            self._leave(1)
+
+    async def _keep_connected(self) -> None:
+        try:
+            await self._link.run()
+        except* Refused as group:
+            logger.error("the server refuses this host: %s", group.exceptions[0])
+            self._leave(1)
+
+    async def _watch_fence(self) -> None:
+        """Leave before others take this host's runs for lost."""
+        while True:
+            margin = min(MAX_MARGIN, self._fence_after / 10)
+            left = self._alive + self._fence_after - margin - linux.boot_time()
+            if left <= 0:
+                logger.error("no word of the server for %g s: ending", self._fence_after - margin)
+                self._leave(1)
+                return
+            # The loop's clock stands still while the machine sleeps; look often enough.
+            await asyncio.sleep(min(left, 5.0))
+
+    async def _end_processes(self) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + REAP_TIME
+        while loop.time() < deadline:
+            for zygote in self._roster.zygotes.all():
+                zygote.end()
+            own = {zygote.pid for zygote in self._roster.zygotes.all()}
+            strays = [pid for pid in linux.children() if pid not in own]
+            if not own and not strays:
+                return
+            end_strays(strays)
+            await asyncio.sleep(0.005)
+
+    def _leave(self, code: int = 0) -> None:
+        if not self._left.done():
+            self._left.set_result(code)
+
+    def _on_stop_signal(self) -> None:
+        if self._stopped:
+            self._leave()
+            return
+        self._stopped = True
+        loop = asyncio.get_running_loop()
+        loop.call_later(self._config.grace, self._leave)
+        self._roster.drain()
+
+    # What the server says.
+
+    def on_welcome(self, welcome: wire.HostWelcome) -> None:
+        """See `server_link.Owner`."""
+        self._fence_after = welcome.fence_after
+        self.on_alive(linux.boot_time())
+        self._roster.warm(welcome.warm)
+
+    def introduction(self) -> list[wire.FromHost | bytes]:
+        """See `server_link.Owner`."""
+        return self._roster.introduction()
+
+    def on_alive(self, at: float) -> None:
+        """See `server_link.Owner`."""
+        self._alive = max(self._alive, at)
+        margin = min(MAX_MARGIN, self._fence_after / 10)
+        self._roster.fence(self._alive + self._fence_after - margin / 2)
+
+    def on_message(self, message: wire.ToHost) -> None:
+        """See `server_link.Owner`."""
+        match message:
+            case wire.Assign(jobs=jobs):
+                self._roster.assign(jobs)
+            case wire.Reply():
+                self._roster.reply(message)
+            case wire.CancelRun(run_id=run_id, attempt=attempt, now=now):
+                self._roster.cancel((run_id, attempt), now=now)
+            case wire.Warm(codes=codes):
+                self._roster.warm(codes)
+            case wire.Drain():
+                self._roster.drain()
+            case _:
+                logger.warning("an unexpected message: %s", type(message).__name__)
+
+
+def end_strays(pids: list[int]) -> None:
+    """Kill and reap children that turned up when their zygote died."""
+    for pid in pids:
+        linux.kill(pid, signal.SIGKILL)
+        try:
+            os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:
+            continue
+
+
+def clean_environment(config: HostConfig) -> dict[str, str]:
+    """Return the environment of zygotes: no secret of Stoker's, and no setting but the home.
+
+    Whose process it is says STOKER_HOST_ID: what a dead host leaves is found by it.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("STOKER_")}
+    return kept | {"STOKER_HOME": config.home, "STOKER_HOST_ID": config.host_id}
+
+
+def raise_file_limit() -> None:
+    """Allow as many descriptors as the system does: every child takes three."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+async def serve(config: HostConfig) -> int:
+    """Run an agent in this process."""
+    return await Agent(config).run()
+
+
+def main() -> None:
+    """Run the agent of the host that standard input describes."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
+    logging.getLogger("websockets").setLevel(logging.WARNING)
+    config = msgspec.json.decode(sys.stdin.buffer.readline(), type=HostConfig)
+    linux.forbid_dumps()
+    linux.become_subreaper()
+    work: Coroutine[Any, Any, int] = serve(config)
+    sys.exit(uvloop.run(work))
+
+
+if __name__ == "__main__":
+    main()

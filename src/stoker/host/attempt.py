@@ -1,0 +1,121 @@
+"""One attempt of a run at a host: what the agent knows of it, and how it judges a sudden end."""
+
+import asyncio
+import signal
+from enum import StrEnum
+
+from msgspec import Struct
+
+from stoker.domain.reports import Finished
+from stoker.domain.states import StateRecord, StateType
+from stoker.wire.host import Job
+
+Key = tuple[str, int]
+"""Run id and attempt."""
+
+
+class Doom(StrEnum):
+    """Why the agent is ending a run."""
+
+    CANCEL = "cancel"
+    TIMEOUT = "timeout"
+    STOP = "stop"
+
+
+class Attempt(Struct, eq=False):
+    """One attempt.
+
+    Attributes:
+        job: What was assigned.
+        received: When, seconds since the epoch.
+        sub_attempts: Frames sent so far, by run: its own, and those in its process.
+        imported: When the zygote that was started for it was ready.
+        import_seconds: How long the import took.
+        doom: Why it is being ended, if it is.
+        finished: Whether its end was reported.
+        timer: Ends it when its time is up.
+        killer: Ends it for good, where it does not end by itself.
+    """
+
+    job: Job
+    received: float
+    frames: dict[str, int]
+    imported: float | None = None
+    import_seconds: float | None = None
+    doom: Doom | None = None
+    finished: bool = False
+    timer: asyncio.TimerHandle | None = None
+    killer: asyncio.TimerHandle | None = None
+
+    @property
+    def key(self) -> Key:
+        """Run id and attempt."""
+        return self.job.run_id, self.job.attempt
+
+    def next_frame(self, run_id: str) -> tuple[int, int]:
+        """Return attempt and sequence number of its next frame about a run.
+
+        A run inside its process has one attempt: another attempt of this one starts others.
+        """
+        seq = self.frames.get(run_id, 0) + 1
+        self.frames[run_id] = seq
+        return self.job.attempt if run_id == self.job.run_id else 1, seq
+
+    def forget_timers(self) -> None:
+        """It is over: let no timer fire."""
+        for timer in (self.timer, self.killer):
+            if timer is not None:
+                timer.cancel()
+
+
+def verdict(attempt: Attempt, code: int | None, now: float) -> Finished:
+    """Say how a run ended whose process ended without a word.
+
+    Args:
+        attempt: The attempt.
+        code: Exit code, minus the number of a signal, or None where nobody knows.
+        now: Seconds since the epoch.
+    """
+    match attempt.doom:
+        case Doom.CANCEL:
+            state = StateRecord(StateType.CANCELLED, "Cancelled", now, "cancelled on request")
+        case Doom.TIMEOUT:
+            message = f"ended by its host after its timeout of {attempt.job.timeout:g} s"
+            state = StateRecord(StateType.FAILED, "TimedOut", now, message)
+        case Doom.STOP:
+            state = crashed("its host was stopped", now)
+        case None:
+            state = crashed(describe_exit(code), now)
+    return Finished(state)
+
+
+def crashed(message: str, now: float) -> StateRecord:
+    """Return a `Crashed` state."""
+    return StateRecord(StateType.CRASHED, "Crashed", now, message)
+
+
+def describe_exit(code: int | None) -> str:
+    """Say what an exit code means.
+
+    Example:
+        >>> describe_exit(-11)
+        'its process was killed by SIGSEGV (a crash in compiled code)'
+    """
+    if code is None:
+        return "its process ended; nobody saw how"
+    if code >= 0:
+        return (
+            f"its process ended with exit code {code} before the flow had returned "
+            "(os._exit, or a library that ends the process)"
+        )
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    hints: dict[int, str] = {
+        signal.SIGKILL: " (out of memory, or somebody's kill -9)",
+        signal.SIGSEGV: " (a crash in compiled code)",
+        signal.SIGBUS: " (a crash in compiled code, or a file cut short that was mapped)",
+        signal.SIGABRT: " (a failed check in compiled code)",
+    }
+    return f"its process was killed by {name}{hints.get(-code, '')}"

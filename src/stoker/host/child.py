@@ -1,0 +1,135 @@
+"""The child: forked before its run came, it executes that one run and ends."""
+
+import atexit
+import gc
+import os
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, NoReturn
+
+import msgspec
+from msgspec import Struct
+
+from stoker.domain.reports import Finished
+from stoker.domain.states import StateRecord, StateType
+from stoker.host import linux, std_streams
+from stoker.host.pipe import PipeBackend, receive_frame
+from stoker.host.runners import Runner
+from stoker.wire.host import Job
+
+# What the interpreter itself calls at its end; there is no public name for either.
+join_threads: Callable[[], None] = vars(threading)["_shutdown"]
+run_exit_handlers: Callable[[], None] = vars(atexit)["_run_exitfuncs"]
+
+
+class Birth(Struct):
+    """What a child starts with.
+
+    Attributes:
+        mother: The zygote's pid.
+        link: Its end of the connection to the agent.
+        out: Where its standard output goes.
+        err: Where its standard error goes.
+        tmp: The temporary folder it shall have for itself.
+    """
+
+    mother: int
+    link: socket.socket
+    out: int
+    err: int
+    tmp: str
+
+
+def live(birth: Birth, module: ModuleType, runner: Runner) -> NoReturn:
+    """Get ready, wait for the job, execute it, end. Never returns into the zygote's code."""
+    try:
+        detach(birth)
+        refresh(birth.tmp)
+        runner.rehearse()
+        gc.freeze()
+        gc.enable()
+        job = wait_for_job(birth.link)
+        if job is None:
+            os._exit(0)
+        execute(job, birth.link, module, runner)
+        end()
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
+    os._exit(1)
+
+
+def detach(birth: Birth) -> None:
+    """Become a process of its own, that dies with its zygote and shares nothing with it."""
+    os.setsid()
+    linux.die_with_parent(birth.mother)
+    linux.become_subreaper()
+    for number in (signal.SIGCHLD, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for source, target in ((nothing, 0), (birth.out, 1), (birth.err, 2)):
+        os.dup2(source, target)
+        os.close(source)
+
+
+def refresh(tmp: str) -> None:
+    """Replace what every child would share: random numbers and the temporary folder."""
+    os.makedirs(tmp, mode=0o700)
+    tempfile.tempdir = None
+    os.environ.update(TMPDIR=tmp, TEMP=tmp, TMP=tmp)
+    for name in ("random", "numpy.random"):
+        generator: Any = sys.modules.get(name)
+        if generator is not None:
+            generator.seed()
+
+
+def wait_for_job(link: socket.socket) -> Job | None:
+    """Block until the job is there; None where the agent has no use for this child."""
+    try:
+        frame = receive_frame(link)
+    except ConnectionResetError:
+        return None
+    return frame and msgspec.msgpack.decode(frame[1], type=Job)
+
+
+def execute(job: Job, link: socket.socket, module: ModuleType, runner: Runner) -> None:
+    """Run the job and report its end."""
+    os.environ.update(job.env)
+    if "TZ" in job.env:
+        time.tzset()
+    os.chdir(job.code.working_dir or job.code.path)
+    backend = PipeBackend(link, job.run_id)
+    streams = std_streams.capture(backend, job.run_id)
+    try:
+        finished = runner.execute(module, job, backend)
+    except BaseException as error:
+        text = f"the runner failed: {type(error).__name__}: {error}"
+        state = StateRecord(StateType.CRASHED, "Crashed", time.time(), text)
+        finished = Finished(state)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    streams.release()
+    backend.finish(finished)
+
+
+def end() -> NoReturn:
+    """Do what a normal end of the interpreter does for users, and leave out its slow part.
+
+    Tearing down the modules of a forked process copies all the memory that it shares.
+    """
+    join_threads()
+    run_exit_handlers()
+    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):
+            continue
+    os._exit(0)

@@ -1,0 +1,247 @@
+"""The agent's end of a child: its socket and what it writes to its standard streams."""
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from stoker.domain.reports import Logged
+from stoker.domain.runs import LogLine
+from stoker.host.attempt import Attempt
+from stoker.wire import pipe as wire
+
+READ_SIZE = 256 * 1024
+LINE_LIMIT = 64 * 1024
+"""Characters of a captured line at the most; a longer one is cut into several."""
+INFO, ERROR = 20, 40
+STREAMS = (("stdout", INFO), ("stderr", ERROR))
+
+
+class Listener(Protocol):
+    """Who hears what a child says."""
+
+    def on_report(self, child: "ChildLink", body: bytes) -> None:
+        """A `ChildReport`."""
+        ...
+
+    def on_finished(self, child: "ChildLink", body: bytes) -> None:
+        """A `ChildReport` with the end of the run."""
+        ...
+
+    def on_request(self, child: "ChildLink", body: bytes) -> None:
+        """A `ChildRequest`."""
+        ...
+
+    def on_flush(self, child: "ChildLink", id: int) -> None:
+        """A request for a reply once everything before is safe."""
+        ...
+
+    def on_lines(self, child: "ChildLink", report: Logged) -> None:
+        """Captured lines."""
+        ...
+
+    def on_silence(self, child: "ChildLink") -> None:
+        """The child's end of the socket is closed."""
+        ...
+
+    def may_read(self, resume: Callable[[], None]) -> bool:
+        """Whether to read on now; if not, ``resume`` is called when it is time."""
+        ...
+
+
+class ChildLink:
+    """A child, from its birth to its end.
+
+    Args:
+        pid: Its pid.
+        fds: The agent's ends of its socket, standard output and standard error.
+        listener: Who hears it.
+    """
+
+    def __init__(self, pid: int, fds: tuple[int, int, int], listener: Listener) -> None:
+        self.pid = pid
+        self.attempt: Attempt | None = None
+        self._listener = listener
+        self._loop = asyncio.get_running_loop()
+        self._socket = socket.socket(fileno=fds[0])
+        self._socket.setblocking(False)
+        self._streams: list[int | None] = [fds[1], fds[2]]
+        self._partial = [b"", b""]
+        self._inbox = bytearray()
+        self._outgoing = bytearray()
+        self._closed = False
+        for fd in fds[1:]:
+            os.set_blocking(fd, False)
+        self._watch()
+
+    def _watch(self) -> None:
+        if self._closed:
+            return
+        if self._socket.fileno() >= 0:
+            self._loop.add_reader(self._socket, self._on_socket)
+        for index, fd in enumerate(self._streams):
+            if fd is not None:
+                self._loop.add_reader(fd, self._on_stream, index)
+
+    def _unwatch(self) -> None:
+        if self._socket.fileno() >= 0:
+            self._loop.remove_reader(self._socket)
+        for fd in self._streams:
+            if fd is not None:
+                self._loop.remove_reader(fd)
+
+    def send(self, kind: int, body: bytes) -> None:
+        """Write a message, what the socket does not take now a little later."""
+        if self._closed:
+            return
+        data = wire.HEADER.pack(kind, len(body)) + body
+        if self._outgoing:
+            self._outgoing += data
+            return
+        try:
+            sent = self._socket.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            return  # It is dead, and its end is about to be heard.
+        if sent < len(data):
+            self._outgoing += data[sent:]
+            self._loop.add_writer(self._socket, self._on_writable)
+
+    def _on_writable(self) -> None:
+        try:
+            del self._outgoing[: self._socket.send(self._outgoing)]
+        except BlockingIOError:
+            return
+        except OSError:
+            self._outgoing.clear()
+        if not self._outgoing:
+            self._loop.remove_writer(self._socket)
+
+    def _on_stream(self, index: int) -> None:
+        if self._ready():
+            self._read_stream(index)
+
+    def _on_socket(self) -> None:
+        if not self._ready():
+            return
+        self._read_stream(0)
+        self._read_stream(1)
+        self._read_socket()
+
+    def _ready(self) -> bool:
+        if self._listener.may_read(self._watch):
+            return True
+        self._unwatch()
+        return False
+
+    def _read_stream(self, index: int) -> bool:
+        fd = self._streams[index]
+        if fd is None:
+            return False
+        try:
+            data = os.read(fd, READ_SIZE)
+        except BlockingIOError:
+            return False
+        if not data:
+            self._loop.remove_reader(fd)
+            os.close(fd)
+            self._streams[index] = None
+            self._flush_partial(index)
+            return False
+        *lines, rest = (self._partial[index] + data).split(b"\n")
+        while len(rest) > LINE_LIMIT:
+            lines.append(rest[:LINE_LIMIT])
+            rest = rest[LINE_LIMIT:]
+        self._partial[index] = rest
+        self._report_lines(index, lines)
+        return True
+
+    def _flush_partial(self, index: int) -> None:
+        rest, self._partial[index] = self._partial[index], b""
+        if rest:
+            self._report_lines(index, [rest])
+
+    def _report_lines(self, index: int, lines: list[bytes]) -> None:
+        if not lines or self.attempt is None:
+            return
+        name, level = STREAMS[index]
+        at = time.time()
+        records = [
+            LogLine(at=at, level=level, logger=name, message=line.decode(errors="replace"))
+            for line in lines
+        ]
+        self._listener.on_lines(self, Logged(records))
+
+    def _read_socket(self) -> bool:
+        if self._socket.fileno() < 0:
+            return False
+        try:
+            data = self._socket.recv(READ_SIZE)
+        except BlockingIOError:
+            return False
+        except OSError:
+            data = b""
+        if not data:
+            self._close_socket()
+            self._listener.on_silence(self)
+            return False
+        self._inbox += data
+        self._dispatch()
+        return True
+
+    def _dispatch(self) -> None:
+        size = wire.HEADER.size
+        start = 0
+        while len(self._inbox) - start >= size:
+            kind, length = wire.HEADER.unpack_from(self._inbox, start)
+            end = start + size + length
+            if len(self._inbox) < end:
+                break
+            body = bytes(self._inbox[start + size : end])
+            start = end
+            match kind:
+                case wire.KIND_REPORT:
+                    self._listener.on_report(self, body)
+                case wire.KIND_FINISHED:
+                    self._listener.on_finished(self, body)
+                case wire.KIND_REQUEST:
+                    self._listener.on_request(self, body)
+                case wire.KIND_FLUSH:
+                    self._listener.on_flush(self, msgspec.msgpack.decode(body, type=int))
+                case _:
+                    raise ValueError(f"a child does not send messages of kind {kind}")
+        del self._inbox[:start]
+
+    def drain(self) -> None:
+        """Read what is there now: the child has ended, and will say nothing more."""
+        for index in (0, 1):
+            while self._read_stream(index):
+                pass
+            self._flush_partial(index)
+        while self._read_socket():
+            pass
+
+    def _close_socket(self) -> None:
+        if self._socket.fileno() >= 0:
+            self._loop.remove_reader(self._socket)
+            if self._outgoing:
+                self._outgoing.clear()
+                self._loop.remove_writer(self._socket)
+            self._socket.close()
+
+    def close(self) -> None:
+        """Let go of it. A child that waits for its job ends then."""
+        if self._closed:
+            return
+        self._closed = True
+        self._close_socket()
+        for index, fd in enumerate(self._streams):
+            if fd is not None:
+                self._loop.remove_reader(fd)
+                os.close(fd)
+                self._streams[index] = None

@@ -1,0 +1,76 @@
+"""What the host needs of Linux beyond the standard library."""
+
+import ctypes
+import os
+import signal
+import time
+
+PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
+PR_SET_CHILD_SUBREAPER = 36
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _prctl(option: int, value: int) -> None:
+    if _libc.prctl(option, value, 0, 0, 0):
+        code = ctypes.get_errno()
+        raise OSError(code, f"prctl({option}): {os.strerror(code)}")
+
+
+def die_with_parent(parent: int) -> None:
+    """Have this process killed when its parent dies; end at once if it is dead already.
+
+    The parent is the *thread* that forked: call it only in children of a main thread.
+    """
+    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def become_subreaper() -> None:
+    """Adopt descendants whose parents end, so that none gets lost."""
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def forbid_dumps() -> None:
+    """Deny other processes of this user this process's memory and environment."""
+    _prctl(PR_SET_DUMPABLE, 0)
+
+
+def boot_time() -> float:
+    """Seconds since boot, suspended time included."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def children() -> list[int]:
+    """Return the pids of this process's children, those that it adopted included."""
+    found: list[int] = []
+    for thread in os.listdir("/proc/self/task"):
+        try:
+            with open(f"/proc/self/task/{thread}/children") as file:
+                found += map(int, file.read().split())
+        except FileNotFoundError:
+            continue
+    return found
+
+
+def kill(pid: int, number: int, *, group: bool = False) -> None:
+    """Signal a process, or its whole process group; nothing happens where it is gone."""
+    try:
+        (os.killpg if group else os.kill)(pid, number)
+    except (ProcessLookupError, PermissionError):
+        return
+
+
+def reap() -> list[tuple[int, int]]:
+    """Return pid and exit code (minus the signal's number) of children that have ended."""
+    ended: list[tuple[int, int]] = []
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return ended
+        if not pid:
+            return ended
+        ended.append((pid, os.waitstatus_to_exitcode(status)))

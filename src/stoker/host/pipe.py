@@ -1,0 +1,164 @@
+"""The backend of a deployed run: over the pipe to its host's agent."""
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from typing import NoReturn, overload
+
+import msgspec
+
+from stoker.domain import errors
+from stoker.domain.deployments import Deployment
+from stoker.domain.errors import StokerError, Unavailable
+from stoker.domain.reports import Finished, Report
+from stoker.domain.requests import AwaitRun, PutDeployment, ReadRun, StartRun
+from stoker.domain.runs import FlowRun
+from stoker.wire import pipe as wire
+from stoker.wire.host import Reply
+
+INTERRUPTING = {signal.SIGTERM, signal.SIGINT, signal.SIGALRM}
+"""Signals whose handlers may raise in the middle of the user's code."""
+
+
+def receive_frame(link: socket.socket) -> tuple[int, bytes] | None:
+    """Block for one message: its kind and body. None at the end of the connection."""
+    header = _receive(link, wire.HEADER.size)
+    if header is None:
+        return None
+    kind, length = wire.HEADER.unpack(header)
+    body = _receive(link, length)
+    return None if body is None else (kind, body)
+
+
+def _receive(link: socket.socket, size: int) -> bytes | None:
+    data = bytearray()
+    while len(data) < size:
+        part = link.recv(size - len(data))
+        if not part:
+            return None
+        data += part
+    return bytes(data)
+
+
+class PipeBackend:
+    """The `Backend` of a run in its own child.
+
+    Every report is written at once, so that what was reported before a crash is kept. A
+    process that the run forks has no part in the connection: reports from there are dropped.
+
+    Args:
+        link: The connection to the agent.
+        run_id: The job's run.
+    """
+
+    def __init__(self, link: socket.socket, run_id: str) -> None:
+        self._link = link
+        self._run_id = run_id
+        self._writing = threading.Lock()
+        self._answered = threading.Condition()
+        self._replies: dict[int, Reply] = {}
+        self._last_id = 0
+        self._reader: threading.Thread | None = None
+        self._gone = False
+        self.forked = False
+        os.register_at_fork(after_in_child=self._forget)
+
+    def _forget(self) -> None:
+        self.forked = True
+        self._link.close()
+
+    def report(self, run_id: str, *reports: Report) -> None:
+        """Write reports; see `Backend.report`."""
+        if reports:
+            self._write(wire.KIND_REPORT, wire.encode(wire.ChildReport(run_id, list(reports))))
+
+    def finish(self, finished: Finished) -> None:
+        """Write the end of the job's own run: nothing is written after it."""
+        body = wire.encode(wire.ChildReport(self._run_id, [finished]))
+        self._write(wire.KIND_FINISHED, body)
+
+    def flush(self) -> None:
+        """Return once the agent has everything on disk or at the server."""
+        self._call(wire.KIND_FLUSH, msgspec.msgpack.encode)
+
+    @overload
+    def ask(self, request: StartRun | AwaitRun | ReadRun) -> FlowRun: ...
+    @overload
+    def ask(self, request: PutDeployment) -> Deployment: ...
+    def ask(self, request: StartRun | AwaitRun | ReadRun | PutDeployment) -> FlowRun | Deployment:
+        """Ask the server through the agent; see `Backend.ask`."""
+        if isinstance(request, StartRun) and request.idempotency_key is None:
+            # The agent sends a request again after a lost connection: it must not start twice.
+            request = msgspec.structs.replace(request, idempotency_key=os.urandom(16).hex())
+        body = request
+        reply = self._call(wire.KIND_REQUEST, lambda id: wire.encode(wire.ChildRequest(id, body)))
+        if reply.error is not None:
+            raise_named(*reply.error)
+        if isinstance(request, PutDeployment):
+            return msgspec.msgpack.decode(reply.body, type=Deployment)
+        return msgspec.msgpack.decode(reply.body, type=FlowRun)
+
+    def close(self) -> None:
+        """Flush. The connection ends with the process."""
+        self.flush()
+
+    def _write(self, kind: int, body: bytes) -> None:
+        # A handler that raises (a cancel, a timeout) must not leave half a message behind. Blocked
+        # here, a signal cannot interrupt the system call; its handler runs when that is done.
+        try:
+            signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTING)
+            with self._writing:
+                if not self.forked:
+                    self._link.sendall(wire.HEADER.pack(kind, len(body)) + body)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTING)
+
+    def _call(self, kind: int, body: Callable[[int], bytes]) -> Reply:
+        if self.forked:
+            raise Unavailable(
+                "a process that a flow run forks cannot ask the server; ask in the run itself"
+            )
+        with self._answered:
+            self._last_id += 1
+            id = self._last_id
+            if self._reader is None:
+                # A thread of its own: no signal handler interrupts it half-way through a message.
+                self._reader = threading.Thread(target=self._read, name="stoker", daemon=True)
+                self._reader.start()
+        self._write(kind, body(id))
+        with self._answered:
+            while id not in self._replies:
+                if self._gone:
+                    raise Unavailable("the host's agent is gone")
+                self._answered.wait()
+            return self._replies.pop(id)
+
+    def _read(self) -> None:
+        decode = msgspec.msgpack.Decoder(Reply).decode
+        try:
+            while frame := receive_frame(self._link):
+                reply = decode(frame[1])
+                with self._answered:
+                    self._replies[reply.id] = reply
+                    self._answered.notify_all()
+        except OSError:
+            pass  # The connection was lost: the same as its end.
+        with self._answered:
+            self._gone = True
+            self._answered.notify_all()
+
+
+def raise_named(name: str, detail: str) -> NoReturn:
+    """Raise the `StokerError` of a name.
+
+    Example:
+        >>> raise_named("NotFound", "no deployment is called 'a/b'")
+        Traceback (most recent call last):
+        stoker.domain.errors.NotFound: no deployment is called 'a/b'
+    """
+    kind = getattr(errors, name, None)
+    if isinstance(kind, type) and issubclass(kind, StokerError):
+        raise kind(detail)
+    raise StokerError(f"{name}: {detail}")

@@ -1,0 +1,460 @@
+"""The roster: every attempt that a host has, from its assignment to its reported end."""
+
+import asyncio
+import logging
+import os
+import shutil
+import signal
+import time
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Callable
+
+import msgspec
+from msgspec import Raw, Struct
+
+from stoker.domain.deployments import Code
+from stoker.domain.reports import Finished, HandedOver, Logged, Report
+from stoker.domain.runs import LogLine
+from stoker.domain.states import StateRecord, StateType
+from stoker.host.attempt import Attempt, Doom, Key, crashed, describe_exit, verdict
+from stoker.host.child_link import ERROR, ChildLink
+from stoker.host.outbox import Outbox
+from stoker.host.zygote_link import Nest, ZygoteLink
+from stoker.host.zygotes import ZygoteKey, Zygotes, key_of
+from stoker.ports.launcher import HostConfig
+from stoker.wire import host as wire
+from stoker.wire import pipe
+
+logger = logging.getLogger("stoker.host")
+
+ZYGOTES = 16
+"""Zygotes that a host keeps at the most."""
+LINGER = 5.0
+"""Seconds that a child gets for its exit handlers, after its run has ended."""
+SILENCE = 1.5
+"""Seconds after the end of a child's socket in which its zygote is expected to report its end."""
+REMEMBERED = 10_000
+"""Attempts that are over, and are known still if they are assigned again."""
+STILLBORN = 5
+"""Children in a row that end before they have a run, after which their zygote counts as failed."""
+
+
+class OpaqueChildRequest(Struct, array_like=True):
+    """A `ChildRequest` as the agent reads it."""
+
+    id: int
+    body: Raw
+
+
+class OpaqueHostRequest(Struct, tag="request", kw_only=True):
+    """A `HostRequest` as the agent writes it."""
+
+    id: int
+    run_id: str
+    attempt: int
+    body: Raw
+
+
+class Roster:
+    """See the module.
+
+    Args:
+        config: The host's.
+        nest: What its zygotes have in common.
+        outbox: Takes the frames.
+        send: Sends a message to the server.
+        on_empty: Called when the host is to leave and the last run is over.
+    """
+
+    def __init__(
+        self,
+        config: HostConfig,
+        nest: Nest,
+        outbox: Outbox,
+        send: Callable[[wire.FromHost | bytes], None],
+        on_empty: Callable[[], None],
+    ) -> None:
+        self._slots = config.slots
+        self._grace = config.grace
+        self._nest = nest
+        self._outbox = outbox
+        self._send = send
+        self._on_empty = on_empty
+        self._loop = asyncio.get_running_loop()
+        self._attempts: dict[Key, Attempt] = {}
+        self._over: OrderedDict[Key, None] = OrderedDict()
+        self._waiting: defaultdict[ZygoteKey, deque[Attempt]] = defaultdict(deque)
+        self._running: dict[Key, tuple[ZygoteLink, ChildLink]] = {}
+        self._requests: dict[int, tuple[ChildLink, int, bytes]] = {}
+        self._last_request = 0
+        self._stillborn: dict[ZygoteLink, int] = {}
+        self._fence: float | None = None
+        self._draining = False
+        self._stopped = False
+        self.zygotes = Zygotes(nest, ZYGOTES, self, self, lambda key: bool(self._waiting.get(key)))
+
+    # From the server.
+
+    def introduction(self) -> list[wire.FromHost | bytes]:
+        """What the server has to know on a new connection."""
+        messages: list[wire.FromHost | bytes] = [wire.Holding(runs=list(self._attempts))]
+        if self._draining:
+            messages.append(wire.HostDraining(released=[]))
+        return messages + [request for _, _, request in self._requests.values()]
+
+    def assign(self, jobs: list[wire.Job]) -> None:
+        """Take attempts; those that are known already are only acknowledged."""
+        now = time.time()
+        keys = [(job.run_id, job.attempt) for job in jobs]
+        if self._draining:
+            known = [key for key in keys if key in self._attempts or key in self._over]
+            unknown = [key for key in keys if key not in known]
+            if unknown:
+                self._send(wire.Released(runs=unknown))
+            keys = known
+        else:
+            for key, job in zip(keys, jobs, strict=True):
+                if key not in self._attempts and key not in self._over:
+                    attempt = Attempt(job, now, {})
+                    self._attempts[key] = attempt
+                    self._place(attempt)
+        if keys:
+            self._send(wire.AssignAck(runs=keys))
+
+    def cancel(self, key: Key, *, now: bool) -> None:
+        """End an attempt on request."""
+        attempt = self._attempts.get(key)
+        if attempt is None or attempt.finished:
+            return
+        if key not in self._running:
+            self._unplace(attempt)
+            attempt.doom = Doom.CANCEL
+            self._conclude(attempt, verdict(attempt, None, time.time()))
+            return
+        zygote, child = self._running[key]
+        if attempt.doom is None:
+            attempt.doom = Doom.CANCEL
+            if not now:
+                # Its main thread turns it into an exception; the user's code ends its own helpers.
+                zygote.kill(child, signal.SIGTERM, group=False)
+                attempt.killer = self._loop.call_later(self._grace, self._kill, attempt)
+        if now:
+            self._kill(attempt)
+
+    def warm(self, codes: list[Code]) -> None:
+        """Have zygotes of these codes; the most wanted come first."""
+        if self._draining:
+            return
+        for code in reversed(codes[:ZYGOTES]):
+            try:
+                self._zygote(code, "stoker")
+            except OSError as error:
+                logger.warning("cannot warm %s: %s", code.file, error)
+
+    def reply(self, reply: wire.Reply) -> None:
+        """Pass an answer on to the child that asked."""
+        found = self._requests.pop(reply.id, None)
+        if found is not None:
+            child, id, _ = found
+            child.send(
+                pipe.KIND_REPLY, pipe.encode(wire.Reply(id=id, body=reply.body, error=reply.error))
+            )
+
+    def fence(self, at: float) -> None:
+        """Have the zygotes end everything at a boot time, should the agent not be able to."""
+        self._fence = at
+        for zygote in self.zygotes.all():
+            zygote.fence(at)
+
+    def drain(self) -> None:
+        """Take no new run, hand back those that no child has, and leave after the last one."""
+        if self._draining:
+            return
+        self._draining = True
+        waiting = [attempt for queue in self._waiting.values() for attempt in queue]
+        self._waiting.clear()
+        for attempt in waiting:
+            self._forget(attempt)
+        self._send(wire.HostDraining(released=[attempt.key for attempt in waiting]))
+        self._check_empty()
+
+    def stop(self) -> None:
+        """End all runs."""
+        self._stopped = True
+        for attempt in list(self._attempts.values()):
+            if not attempt.finished:
+                if attempt.doom is None:
+                    attempt.doom = Doom.STOP
+                self._conclude(attempt, verdict(attempt, None, time.time()))
+
+    # A run's way to a child.
+
+    def _zygote(self, code: Code, runner: str) -> ZygoteLink:
+        before = len(self.zygotes.current())
+        zygote = self.zygotes.wanted(code, runner)
+        if self._fence is not None and len(self.zygotes.current()) != before:
+            zygote.fence(self._fence)
+        return zygote
+
+    def _place(self, attempt: Attempt) -> None:
+        """Hand an attempt to a child, or let it wait for one."""
+        job = attempt.job
+        try:
+            zygote = self._zygote(job.code, job.runner)
+            child = zygote.take_child()
+            if child is not None and zygote.is_stale():
+                child.close()
+                self.zygotes.retire(zygote)
+                zygote = self._zygote(job.code, job.runner)
+                child = None
+        except OSError as error:
+            self._fail(attempt, f"its process cannot be started: {error}")
+            return
+        if child is not None:
+            self._hand_over(attempt, zygote, child)
+        else:
+            self._waiting[key_of(zygote)].append(attempt)
+            self._top_up(zygote)
+
+    def _unplace(self, attempt: Attempt) -> None:
+        queue = self._waiting.get((attempt.job.code.key, attempt.job.runner))
+        if queue and attempt in queue:
+            queue.remove(attempt)
+
+    def _hand_over(self, attempt: Attempt, zygote: ZygoteLink, child: ChildLink) -> None:
+        child.attempt = attempt
+        child.send(pipe.KIND_JOB, wire.encode(attempt.job))
+        now = time.time()
+        zygote.running += 1
+        self._running[attempt.key] = (zygote, child)
+        self._top_up(zygote)
+        self._emit(
+            attempt,
+            HandedOver(
+                received=attempt.received,
+                handed_over=now,
+                imported=attempt.imported,
+                import_seconds=attempt.import_seconds,
+            ),
+        )
+        if attempt.job.timeout is not None:
+            attempt.timer = self._loop.call_later(attempt.job.timeout, self._time_out, attempt)
+
+    def _top_up(self, zygote: ZygoteLink) -> None:
+        """Have as many children waiting as there are slots, and runs that wait."""
+        wanted = self._slots + len(self._waiting.get(key_of(zygote), ()))
+        zygote.fork(wanted - len(zygote.waiting) - zygote.ordered)
+
+    def _serve_waiting(self, zygote: ZygoteLink) -> None:
+        key = key_of(zygote)
+        queue = self._waiting.get(key)
+        while queue and zygote.waiting:
+            self._place(queue.popleft())
+            queue = self._waiting.get(key)
+        if not queue:
+            self._waiting.pop(key, None)
+
+    # How runs end.
+
+    def _kill(self, attempt: Attempt) -> None:
+        if attempt.key in self._running:
+            zygote, child = self._running[attempt.key]
+            zygote.kill(child, signal.SIGKILL, group=True)
+
+    def _time_out(self, attempt: Attempt) -> None:
+        if not attempt.finished and attempt.doom is None:
+            attempt.doom = Doom.TIMEOUT
+            self._kill(attempt)
+
+    def _fail(self, attempt: Attempt, message: str) -> None:
+        state = StateRecord(StateType.FAILED, "Failed", time.time(), message)
+        self._conclude(attempt, Finished(state))
+
+    def _conclude(self, attempt: Attempt, finished: Finished) -> None:
+        """Report an end that no child reported."""
+        if not attempt.finished:
+            self._emit(attempt, finished)
+            self._ended(attempt)
+
+    def _ended(self, attempt: Attempt) -> None:
+        """The end of an attempt is in the outbox. It is held until that is safe."""
+        attempt.finished = True
+        attempt.forget_timers()
+        self._outbox.when_safe(lambda: self._forget(attempt))
+        self._check_empty()
+
+    def _forget(self, attempt: Attempt) -> None:
+        self._attempts.pop(attempt.key, None)
+        self._over[attempt.key] = None
+        if len(self._over) > REMEMBERED:
+            self._over.popitem(last=False)
+
+    def _check_empty(self) -> None:
+        if (
+            self._draining
+            and not self._running
+            and all(attempt.finished for attempt in self._attempts.values())
+        ):
+            self._on_empty()
+
+    def _emit(self, attempt: Attempt, *reports: Report) -> None:
+        self._put(attempt, attempt.job.run_id, Raw(msgspec.msgpack.encode(reports)))
+
+    def _put(self, attempt: Attempt, run_id: str, reports: Raw) -> None:
+        number, seq = attempt.next_frame(run_id)
+        self._outbox.put(wire.OpaqueFrame(run_id, number, seq, reports))
+
+    # From children; see `child_link.Listener`.
+
+    def on_report(self, child: ChildLink, body: bytes) -> None:
+        """Pass reports on, unread."""
+        if child.attempt is not None:
+            report = msgspec.msgpack.decode(body, type=pipe.OpaqueReport)
+            self._put(child.attempt, report.run_id, report.reports)
+
+    def on_finished(self, child: ChildLink, body: bytes) -> None:
+        """Pass the end on. The slot is free: the child has only to leave."""
+        attempt = child.attempt
+        if attempt is None or attempt.finished:
+            return
+        self.on_report(child, body)
+        self._ended(attempt)
+        attempt.killer = self._loop.call_later(LINGER, self._kill, attempt)
+
+    def on_request(self, child: ChildLink, body: bytes) -> None:
+        """Pass a question on, under the rights of its run."""
+        if child.attempt is None:
+            return
+        request = msgspec.msgpack.decode(body, type=OpaqueChildRequest)
+        self._last_request += 1
+        run_id, number = child.attempt.key
+        data = wire.encode(
+            OpaqueHostRequest(
+                id=self._last_request, run_id=run_id, attempt=number, body=request.body
+            )
+        )
+        self._requests[self._last_request] = (child, request.id, data)
+        self._send(data)
+
+    def on_flush(self, child: ChildLink, id: int) -> None:
+        """Answer once everything before is safe."""
+        reply = pipe.encode(wire.Reply(id=id))
+        self._outbox.when_safe(lambda: child.send(pipe.KIND_REPLY, reply))
+
+    def on_lines(self, child: ChildLink, report: Logged) -> None:
+        """Pass captured lines on."""
+        if child.attempt is not None:
+            self._emit(child.attempt, report)
+
+    def on_silence(self, child: ChildLink) -> None:
+        """Its zygote is about to tell how it ended; else it lives without a voice: end it."""
+        self._loop.call_later(SILENCE, self._end_silent, child)
+
+    def _end_silent(self, child: ChildLink) -> None:
+        if child.attempt is not None and not child.attempt.finished:
+            self._kill(child.attempt)
+
+    def may_read(self, resume: Callable[[], None]) -> bool:
+        """Not while the outbox is full: then children have to wait."""
+        if self._outbox.congested:
+            self._outbox.on_relief(resume)
+            return False
+        return True
+
+    # From zygotes; see `zygote_link.Keeper`.
+
+    def on_ready(self, zygote: ZygoteLink) -> None:
+        """Its code is imported: have its children forked."""
+        now = time.time()
+        for attempt in self._waiting.get(key_of(zygote), ()):
+            attempt.imported = now
+            attempt.import_seconds = zygote.import_seconds
+        self._top_up(zygote)
+        self._send(
+            wire.ZygoteChanged(
+                key=zygote.code.key, state="ready", import_seconds=zygote.import_seconds
+            )
+        )
+
+    def on_child(self, zygote: ZygoteLink) -> None:
+        """A child is there for a run that waits."""
+        self._serve_waiting(zygote)
+
+    def on_failed(self, zygote: ZygoteLink) -> None:
+        """The runs that wait for it fail; unless a file was being edited: then it tries again."""
+        stale = zygote.is_stale()
+        self.zygotes.gone(zygote)
+        waiting = self._waiting.pop(key_of(zygote), deque[Attempt]())
+        for attempt in waiting:
+            if stale:
+                self._place(attempt)
+                continue
+            if zygote.traceback:
+                at = time.time()
+                lines = [
+                    LogLine(at=at, level=ERROR, logger="stoker.host", message=line)
+                    for line in zygote.traceback.rstrip().split("\n")
+                ]
+                self._emit(attempt, Logged(lines))
+            self._fail(attempt, zygote.message)
+        self._send(wire.ZygoteChanged(key=zygote.code.key, state="failed", message=zygote.message))
+
+    def on_child_exit(self, zygote: ZygoteLink, child: ChildLink, code: int | None) -> None:
+        """Give the run an end if it has none, and clear up."""
+        attempt = child.attempt
+        wipe(os.path.join(self._nest.tmp, str(child.pid)), self._loop)
+        if attempt is None:
+            self._on_stillborn(zygote, code)
+            return
+        zygote.running -= 1
+        self._stillborn.pop(zygote, None)
+        self._running.pop(attempt.key, None)
+        self._requests = {
+            id: request for id, request in self._requests.items() if request[0] is not child
+        }
+        attempt.forget_timers()
+        self._conclude(attempt, verdict(attempt, code, time.time()))
+        self._check_empty()
+
+    def _on_stillborn(self, zygote: ZygoteLink, code: int | None) -> None:
+        if zygote not in self.zygotes.current():
+            return
+        count = self._stillborn.get(zygote, 0) + 1
+        self._stillborn[zygote] = count
+        if count < STILLBORN:
+            self._top_up(zygote)
+            return
+        zygote.message = f"its processes end before they get a run: {describe_exit(code)}"
+        self.on_failed(zygote)
+        zygote.end()
+
+    def on_gone(self, zygote: ZygoteLink, code: int) -> None:
+        """It has ended: runs that wait for it end, too, if it died while it imported."""
+        self._stillborn.pop(zygote, None)
+        current = zygote in self.zygotes.current()
+        self.zygotes.gone(zygote)
+        if not current or self._stopped:
+            return
+        key = key_of(zygote)
+        waiting = self._waiting.pop(key, deque[Attempt]())
+        for attempt in waiting:
+            if not zygote.message:
+                self._place(attempt)
+            elif code < 0:
+                self._conclude(
+                    attempt,
+                    Finished(crashed(f"{zygote.message}: {describe_exit(code)}", time.time())),
+                )
+            else:
+                self._fail(attempt, f"{zygote.message} with exit code {code}")
+        self._send(wire.ZygoteChanged(key=zygote.code.key, state="gone"))
+
+
+def wipe(folder: str, loop: asyncio.AbstractEventLoop) -> None:
+    """Remove a temporary folder: at once where it is empty, in a thread where it is not."""
+    try:
+        os.rmdir(folder)
+    except FileNotFoundError:
+        return
+    except OSError:
+        loop.run_in_executor(None, shutil.rmtree, folder, True)

@@ -1,0 +1,238 @@
+"""The zygote: has one code imported, and forks the children that wait for runs of it.
+
+It has one thread and no event loop: what it holds, every child inherits.
+"""
+
+import gc
+import os
+import select
+import signal
+import socket
+import sys
+import time
+import traceback
+import warnings
+from types import FrameType, ModuleType
+
+import msgspec
+
+from stoker.host import child, control, linux, loader, runners
+from stoker.host.control import Exited, FilesRead, Forked, ImportFailed, Ready
+
+CONTROL_FD = 3
+STAMPS_PER_MESSAGE = 200
+TEXT_LIMIT = 32_000
+
+
+class Zygote:
+    """Serves an agent's orders.
+
+    Args:
+        link: The connection to the agent.
+        setup: What to import.
+    """
+
+    def __init__(self, link: socket.socket, setup: control.Setup) -> None:
+        self._link = link
+        self._setup = setup
+        self._decoder = msgspec.msgpack.Decoder(control.ToZygote)
+        self._children: set[int] = set()
+        self._kept: set[int] = set()
+        self._owed = 0
+        self._retired = False
+        self._fence: float | None = None
+
+    def serve(self) -> None:
+        """Import, then fork as ordered until retired."""
+        started = time.monotonic()
+        try:
+            runner = runners.find(self._setup.runner)
+            module = self._load()
+            runner.prepare(module)
+        except BaseException as error:
+            self._send_stamps()
+            text = "".join(traceback.format_exception(error))
+            message = describe(error, self._setup)
+            self._send(ImportFailed(message[:TEXT_LIMIT], text[-TEXT_LIMIT:]))
+            return
+        self._wake = self._watch_children()
+        self._kept = set(linux.children())
+        sys.stdout.flush()
+        sys.stderr.flush()
+        gc.collect()
+        gc.disable()
+        gc.freeze()
+        self._send_stamps()
+        self._send(Ready(time.monotonic() - started))
+        self._loop(module, runner)
+
+    def _load(self) -> ModuleType:
+        setup = self._setup
+        folder = os.path.dirname(os.path.join(setup.path, setup.file))
+        sys.path.insert(0, setup.path)
+        if folder != os.path.normpath(setup.path):
+            sys.path.insert(1, folder)
+        loader.install(setup.path)
+        os.chdir(setup.working_dir or setup.path)
+        return loader.load(setup.path, setup.file)
+
+    def _watch_children(self) -> int:
+        reader, writer = os.pipe()
+        os.set_blocking(reader, False)
+        os.set_blocking(writer, False)
+        signal.signal(signal.SIGCHLD, _ignore)
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        self._inherited = (self._link.fileno(), reader, writer)
+        # A service manager may send these to every process of the service; the agent decides.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if sys.version_info >= (3, 12):
+            # Libraries may have threads of their own; what a fork makes of them is known.
+            warnings.filterwarnings("ignore", r"This process .* is multi-threaded")
+        return reader
+
+    def _loop(self, module: ModuleType, runner: runners.Runner) -> None:
+        poll = select.poll()
+        poll.register(self._link, select.POLLIN)
+        poll.register(self._wake, select.POLLIN)
+        self._reap()
+        while not (self._retired and not self._children):
+            for fd, _ in poll.poll(self._patience()):
+                if fd == self._wake:
+                    os.read(self._wake, 4096)
+                    self._reap()
+                elif not self._take_order():
+                    return
+            if self._fence is not None and linux.boot_time() >= self._fence:
+                return
+            if self._owed:
+                self._owed -= 1
+                self._fork(module, runner)
+
+    def _patience(self) -> float | None:
+        if self._owed:
+            return 0
+        if self._fence is None:
+            return None
+        return max(0.0, self._fence - linux.boot_time()) * 1000 + 1
+
+    def _take_order(self) -> bool:
+        packet = self._link.recv(control.MAX_PACKET)
+        if not packet:
+            return False
+        order: control.ToZygote = self._decoder.decode(packet)
+        match order:
+            case control.Fork(count):
+                self._owed += count
+            case control.Kill(pid, number, group):
+                if pid in self._children:
+                    linux.kill(pid, number, group=group)
+            case control.Retire():
+                self._retired = True
+                self._owed = 0
+            case control.Fence(at):
+                self._fence = at
+            case control.Setup():
+                raise ValueError("a zygote imports once")
+        return True
+
+    def _fork(self, module: ModuleType, runner: runners.Runner) -> None:
+        ours, theirs = socket.socketpair()
+        out, err = os.pipe(), os.pipe()
+        mother = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            signal.set_wakeup_fd(-1)
+            for fd in (*self._inherited, ours.fileno(), out[0], err[0]):
+                os.close(fd)
+            child.live(
+                child.Birth(
+                    mother=mother,
+                    link=theirs,
+                    out=out[1],
+                    err=err[1],
+                    tmp=os.path.join(self._setup.tmp, str(os.getpid())),
+                ),
+                module,
+                runner,
+            )
+        self._children.add(pid)
+        theirs.close()
+        os.close(out[1])
+        os.close(err[1])
+        fds = [ours.fileno(), out[0], err[0]]
+        socket.send_fds(self._link, [control.encode(Forked(pid))], fds)
+        ours.close()
+        os.close(out[0])
+        os.close(err[0])
+
+    def _reap(self) -> None:
+        ended = linux.reap()
+        for pid, _ in ended:
+            if pid in self._children:
+                # Its number is its group's too, and not given to others while that has members.
+                linux.kill(pid, signal.SIGKILL, group=True)
+        if ended:
+            self._end_strays()
+        ours = [(pid, code) for pid, code in ended if pid in self._children]
+        self._children.difference_update(pid for pid, _ in ours)
+        self._kept.difference_update(pid for pid, _ in ended)
+        if ours:
+            self._send(Exited(ours))
+
+    def _end_strays(self) -> None:
+        """Kill what a run that is over left behind; their own children turn up at the next reap."""
+        for pid in linux.children():
+            if pid not in self._children and pid not in self._kept:
+                linux.kill(pid, signal.SIGKILL)
+
+    def _send_stamps(self) -> None:
+        stamps = list(loader.read.values())
+        for start in range(0, len(stamps), STAMPS_PER_MESSAGE):
+            self._send(FilesRead(stamps[start : start + STAMPS_PER_MESSAGE]))
+
+    def _send(self, message: control.FromZygote) -> None:
+        self._link.send(control.encode(message))
+
+
+def _ignore(number: int, frame: FrameType | None) -> None:
+    """The wake-up descriptor has it."""
+    del number, frame
+
+
+def describe(error: BaseException, setup: control.Setup) -> str:
+    """Say in one line why a code cannot be imported: the file, the line, the error."""
+    path, line = os.path.join(setup.path, setup.file), None
+    if isinstance(error, SyntaxError) and error.filename:
+        path, line, what = error.filename, error.lineno, f"{type(error).__name__}: {error.msg}"
+    else:
+        what = f"{type(error).__name__}: {error}".rstrip(": ")
+        for frame in traceback.extract_tb(error.__traceback__):
+            if os.path.abspath(frame.filename) in loader.read:
+                path, line = frame.filename, frame.lineno
+    where = os.path.relpath(path, setup.path) if path.startswith(setup.path) else path
+    at = f", line {line}" if line else ""
+    return f"{setup.file} could not be imported: {what} ({where}{at})"
+
+
+def main() -> None:
+    """Run a zygote; its agent is ``argv[1]`` and holds the other end of ``CONTROL_FD``."""
+    linux.die_with_parent(int(sys.argv[1]))
+    linux.become_subreaper()
+    link = socket.socket(fileno=CONTROL_FD)
+    link.set_inheritable(False)
+    sys.argv[:] = [""]
+    setup = msgspec.msgpack.decode(link.recv(control.MAX_PACKET), type=control.Setup)
+    try:
+        Zygote(link, setup).serve()
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # The agent is gone, and this process is about to be killed.
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # Exit handlers are the runs'; children that are left die with this process.
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

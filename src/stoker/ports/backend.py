@@ -28,9 +28,7 @@ class Backend(Protocol):
     def ask(self, request: StartRun | AwaitRun | ReadRun) -> FlowRun: ...
     @overload
     def ask(self, request: PutDeployment) -> Deployment: ...
-    def ask(
-        self, request: StartRun | AwaitRun | ReadRun | PutDeployment
-    ) -> FlowRun | Deployment:
+    def ask(self, request: StartRun | AwaitRun | ReadRun | PutDeployment) -> FlowRun | Deployment:
         """Send a request and return its answer.
 
         Raises:

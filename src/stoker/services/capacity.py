@@ -164,9 +164,7 @@ class _Planner:
             due = min(one.idle_since for one in staying) + knobs.idle_timeout
             self._result.next_idle = min(due, self._result.next_idle or due)
 
-    def _demand(
-        self, lane: str, queues: tuple[str, ...], hosts: Sequence[Host]
-    ) -> LaneDemand:
+    def _demand(self, lane: str, queues: tuple[str, ...], hosts: Sequence[Host]) -> LaneDemand:
         queued = 0
         for (queue, of_lane), runs in self._queued.items():
             if of_lane == lane and (not queues or queue in queues):

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from stoker.domain.deployments import Code
 from stoker.domain.errors import NotFound
+from stoker.domain.jobs import Job
 from stoker.domain.runs import FlowRun
 from stoker.ports.clock import Clock
 from stoker.ports.links import HostLink
@@ -34,13 +35,14 @@ class Dispatcher:
         self._store = store
         self._clock = clock
         self._ack_timeout = ack_timeout
-        self._ready: dict[str, tuple[ReadyHost, HostLink]] = {}
+        self._links: dict[str, HostLink] = {}
+        self._ready: dict[str, ReadyHost] = {}
         self._unacknowledged: dict[str, dict[Attempt, float]] = {}
         self._background: set[asyncio.Task[None]] = set()
 
     async def transact(self, work: Callable[[Unit], T]) -> T:
         """Run ``work`` in a transaction, claim what it made claimable, and push what follows."""
-        ready = [host for host, _ in self._ready.values()]
+        ready = list(self._ready.values())
         now = self._clock.now()
 
         def unit_of_work(records: Records) -> tuple[T, Unit]:
@@ -62,18 +64,11 @@ class Dispatcher:
         for host_id in unit.draining:
             self._drain(host_id)
         for host_id, jobs in unit.assigned.items():
-            attempts = [(job.run_id, job.attempt) for job in jobs]
-            known = self._ready.get(host_id)
-            if known is None:
-                self._later(self._release(attempts))
-                continue
-            due = self._clock.boot() + self._ack_timeout
-            self._unacknowledged.setdefault(host_id, {}).update(dict.fromkeys(attempts, due))
-            known[1].assign(jobs)
+            self._assign(host_id, jobs)
         for order in unit.cancels:
-            known = self._ready.get(order.host_id)
-            if known is not None:
-                known[1].cancel(order.run_id, order.attempt, now=order.now)
+            link = self._links.get(order.host_id)
+            if link is not None:
+                link.cancel(order.run_id, order.attempt, now=order.now)
         for run in unit.ended:
             self.watch.ended(run)
         for waiter, run in unit.resumed:
@@ -82,6 +77,17 @@ class Dispatcher:
             self.watch.logged(run_id)
         for pool in unit.demand:
             self.on_demand(pool)
+
+    def _assign(self, host_id: str, jobs: list[Job]) -> None:
+        attempts = [(job.run_id, job.attempt) for job in jobs]
+        link = self._links.get(host_id)
+        if link is None:
+            # Its socket went away while the claim was on its way to the disk.
+            self._later(self._release(attempts))
+            return
+        due = self._clock.boot() + self._ack_timeout
+        self._unacknowledged.setdefault(host_id, {}).update(dict.fromkeys(attempts, due))
+        link.assign(jobs)
 
     def _later(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
@@ -92,21 +98,26 @@ class Dispatcher:
         await self.transact(lambda unit: release(unit, attempts))
 
     def _drain(self, host_id: str) -> None:
-        known = self._ready.pop(host_id, None)
-        if known is not None:
-            known[1].drain()
+        self._ready.pop(host_id, None)
+        link = self._links.get(host_id)
+        if link is not None:
+            link.drain()
 
     # Hosts
 
-    def add(self, host: ReadyHost, link: HostLink) -> None:
-        """A host may be given runs from now on."""
-        self._ready[host.id] = (host, link)
+    def connect(self, host_id: str, link: HostLink) -> None:
+        """A host's socket is open."""
+        self._links[host_id] = link
 
-    def remove(self, host_id: str, link: HostLink) -> None:
+    def add(self, host: ReadyHost) -> None:
+        """A connected host may be given runs from now on."""
+        self._ready[host.id] = host
+
+    def disconnect(self, host_id: str, link: HostLink) -> None:
         """A host's socket is gone."""
-        known = self._ready.get(host_id)
-        if known is not None and known[1] is link:
-            del self._ready[host_id]
+        if self._links.get(host_id) is link:
+            del self._links[host_id]
+            self._ready.pop(host_id, None)
             self._unacknowledged.pop(host_id, None)
 
     def acknowledged(self, host_id: str, attempts: Iterable[Attempt]) -> None:
@@ -116,26 +127,25 @@ class Dispatcher:
             waiting.pop(attempt, None)
 
     def drop_deaf(self) -> None:
-        """Close the sockets of hosts that do not acknowledge: on their return both sides compare."""
+        """Close the sockets of hosts that do not acknowledge: when they are back, both compare."""
         now = self._clock.boot()
         for host_id, waiting in list(self._unacknowledged.items()):
-            known = self._ready.get(host_id)
-            if known is not None and any(due < now for due in waiting.values()):
-                known[1].drop()
-                self.remove(host_id, known[1])
+            link = self._links.get(host_id)
+            if link is not None and any(due < now for due in waiting.values()):
+                self.disconnect(host_id, link)
+                link.drop()
 
     def zygote(self, host_id: str, key: str, *, ready: bool) -> None:
         """A host holds a zygote now, or does not any more."""
-        known = self._ready.get(host_id)
-        if known is not None:
-            codes = known[0].codes
-            codes.add(key) if ready else codes.discard(key)
+        host = self._ready.get(host_id)
+        if host is not None:
+            host.codes.add(key) if ready else host.codes.discard(key)
 
     def warm(self, pool: str, lane: str, codes: list[Code]) -> None:
         """Tell a lane's hosts which zygotes they should hold."""
-        for host, link in self._ready.values():
+        for host in self._ready.values():
             if host.pool == pool and host.lane == lane:
-                link.warm(codes)
+                self._links[host.id].warm(codes)
 
     # Waits
 

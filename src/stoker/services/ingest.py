@@ -20,11 +20,16 @@ from stoker.services.changing import change
 from stoker.services.unit import Unit
 
 
-def ingest(unit: Unit, host_id: str, frames: Sequence[Frame]) -> None:
+def ingest(unit: Unit, host_id: str | None, frames: Sequence[Frame]) -> None:
     """Apply frames from a host, or from a script that runs its flows itself.
 
     A frame of another attempt than the current one changes nothing, nor does one whose number
     was seen before. Log lines and task runs that come after the run's end are kept.
+
+    Args:
+        unit: The transaction.
+        host_id: Where runs execute that are new; None where their records say it.
+        frames: Oldest first.
     """
     _Ingest(unit, host_id).run(frames)
 
@@ -32,11 +37,10 @@ def ingest(unit: Unit, host_id: str, frames: Sequence[Frame]) -> None:
 class _Ingest:
     """One batch of frames. Runs are read once, task runs and log lines written together."""
 
-    def __init__(self, unit: Unit, host_id: str) -> None:
+    def __init__(self, unit: Unit, host_id: str | None) -> None:
         self._unit = unit
         self._host_id = host_id
         self._runs: dict[str, FlowRun] = {}
-        self._seqs: dict[str, int] = {}
         self._lines: dict[str, list[LogLine]] = {}
         self._task_runs: dict[str, TaskRun] = {}
 
@@ -67,7 +71,7 @@ class _Ingest:
         return run
 
     def _created(self, run: FlowRun) -> None:
-        run.host_id = self._host_id
+        run.host_id = self._host_id or run.host_id
         if self._unit.records.insert_subflow(run):
             self._runs[run.id] = run
 

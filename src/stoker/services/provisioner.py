@@ -70,9 +70,7 @@ class Provisioner:
         timer = self._timers.pop(pool, None)
         if timer is not None:
             timer.cancel()
-        self._timers[pool] = asyncio.get_running_loop().call_later(
-            seconds + 0.01, self.poke, pool
-        )
+        self._timers[pool] = asyncio.get_running_loop().call_later(seconds + 0.01, self.poke, pool)
 
     # Workers
 

@@ -194,9 +194,7 @@ def lost(unit: Unit, host_id: str, reason: str) -> Host | None:
         run = records.flow_run(lease.run_id)
         if run is not None:
             message = f"its host ended: {reason}"
-            wish = Wish(
-                command=Command.CRASH, at=unit.now, attempt=lease.attempt, message=message
-            )
+            wish = Wish(command=Command.CRASH, at=unit.now, attempt=lease.attempt, message=message)
             change(unit, run, wish)
     for run in records.open_runs_of(host_id):
         message = f"the process that ran it ended: {reason}"

@@ -20,7 +20,7 @@ class Sweeper:
         lease: float,
         launch_timeout: float,
         worker_ids: Callable[[], Collection[str]],
-        is_dead: Callable[[ProcessIdentity], bool],
+        is_dead: Callable[[ProcessIdentity], bool | None],
     ) -> None:
         self._dispatcher = dispatcher
         self._clock = clock

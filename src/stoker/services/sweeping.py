@@ -7,6 +7,9 @@ from stoker.domain.hosts import Host, HostState, ProcessIdentity
 from stoker.services.registering import lost
 from stoker.services.unit import Unit
 
+SCRIPT_FENCE = 600.0
+"""Seconds after its lease when a script on another machine is given up."""
+
 
 @dataclass(frozen=True, slots=True)
 class SweepRules:
@@ -18,14 +21,14 @@ class SweepRules:
         lease: Seconds that a heartbeat holds.
         launch_timeout: Seconds within which an ordered host must be launched.
         workers: Ids of connected workers.
-        is_dead: Proof of death for processes of this machine.
+        is_dead: Whether a process is dead; None where this machine cannot tell.
     """
 
     up_since: float
     lease: float
     launch_timeout: float
     workers: Collection[str]
-    is_dead: Callable[[ProcessIdentity], bool]
+    is_dead: Callable[[ProcessIdentity], bool | None]
 
 
 def sweep(unit: Unit, rules: SweepRules) -> None:
@@ -45,10 +48,11 @@ def _older(unit: Unit, host: Host, rules: SweepRules) -> bool:
 
 
 def _script(unit: Unit, host: Host, rules: SweepRules) -> None:
-    if host.process is not None and rules.is_dead(host.process):
+    dead = rules.is_dead(host.process) if host.process is not None else None
+    if dead:
         lost(unit, host.id, "the script ended without saying so")
-    elif max(host.lease_until, rules.up_since + rules.lease) + 600 < unit.now:
-        lost(unit, host.id, "the script has been silent for 10 minutes")
+    elif dead is None and max(host.lease_until, rules.up_since) + SCRIPT_FENCE < unit.now:
+        lost(unit, host.id, f"the script has been silent for {SCRIPT_FENCE:.0f} s")
 
 
 def _silent(unit: Unit, host: Host, rules: SweepRules) -> None:

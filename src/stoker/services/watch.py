@@ -42,9 +42,7 @@ class Watch:
         _answer(self._lines, run_id, None)
 
 
-def _enter(
-    table: dict[K, list[asyncio.Future[V]]], key: K, future: asyncio.Future[V]
-) -> None:
+def _enter(table: dict[K, list[asyncio.Future[V]]], key: K, future: asyncio.Future[V]) -> None:
     table.setdefault(key, []).append(future)
 
     def forget(done: asyncio.Future[V]) -> None:

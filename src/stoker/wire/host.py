@@ -170,15 +170,7 @@ class Drain(Struct, tag="drain", kw_only=True):
 
 
 ToHost = (
-    HostWelcome
-    | HostRefused
-    | Assign
-    | FramesAck
-    | HeartbeatAck
-    | Reply
-    | CancelRun
-    | Warm
-    | Drain
+    HostWelcome | HostRefused | Assign | FramesAck | HeartbeatAck | Reply | CancelRun | Warm | Drain
 )
 
 

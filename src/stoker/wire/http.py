@@ -87,8 +87,6 @@ class ReportFrames(Struct, kw_only=True):
     """Body of ``POST /api/reports``: what a script's own runs have to report."""
 
     frames: list[Frame]
-    host_id: str = ""
-    """The script, as it said in `ScriptHello`."""
 
 
 class ScriptHello(Struct, kw_only=True):

@@ -7,7 +7,9 @@ from pathlib import Path
 from stoker.domain.errors import Conflict, Unavailable
 from stoker.storage.queries import migrations
 
-NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "fuse.sshfs"})
+NETWORK_FILE_SYSTEMS = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "fuse.sshfs"}
+)
 """SQLite's locks and its shared memory do not hold on these: https://sqlite.org/wal.html"""
 
 

@@ -1,0 +1,102 @@
+"""The ASGI application: all endpoints, their access, and how errors are answered."""
+
+from typing import Any
+
+from litestar import Litestar, MediaType, Request, Response, Router
+from litestar.di import Provide
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+
+from stoker.api import scripts
+from stoker.api.access import KeyGuard, check_scopes, scope
+from stoker.api.context import Context
+from stoker.api.deployments import Deployments
+from stoker.api.flow_runs import FlowRuns
+from stoker.api.hosts import host_socket
+from stoker.api.work_pools import WorkPools
+from stoker.api.workers import worker_socket
+from stoker.domain.errors import StokerError
+from stoker.wire.http import Problem
+
+ROUTES = (
+    scripts.health,
+    scripts.hello,
+    scripts.heartbeat,
+    scripts.bye,
+    scripts.reports,
+    FlowRuns,
+    Deployments,
+    WorkPools,
+    host_socket,
+    worker_socket,
+)
+"""Every endpoint of the server."""
+
+MAX_BODY = 64 * 1024 * 1024
+"""Bytes of a request's body at the most."""
+
+AnyRequest = Request[Any, Any, Any]
+
+
+def create_app(context: Context, api_key: str | None, routes: tuple[Any, ...] = ROUTES) -> Litestar:
+    """Put the application together.
+
+    Args:
+        context: The services.
+        api_key: Asked of every caller, where it is set.
+        routes: The endpoints.
+
+    Raises:
+        MissingScope: A route declares no scope.
+    """
+    app = Litestar(
+        route_handlers=list(routes),
+        guards=[KeyGuard(api_key)],
+        dependencies={"context": Provide(lambda: context, sync_to_thread=False, use_cache=True)},
+        exception_handlers={
+            StokerError: _stoker_error,
+            ValidationException: _validation_error,
+            HTTPException: _http_error,
+        },
+        openapi_config=OpenAPIConfig(
+            title="Stoker",
+            version=context.version,
+            path="/api/docs",
+            openapi_router=Router("/api/docs", route_handlers=[], opt=scope("server:read")),
+            render_plugins=[JsonRenderPlugin()],
+        ),
+        request_max_body_size=MAX_BODY,
+        logging_config=None,
+        pdb_on_exception=False,
+    )
+    check_scopes(app.routes)
+    return app
+
+
+def _answer(status: int, error: str, detail: str) -> Response[Problem]:
+    return Response(
+        Problem(error=error, detail=detail), status_code=status, media_type=MediaType.JSON
+    )
+
+
+def _stoker_error(_: AnyRequest, error: StokerError) -> Response[Problem]:
+    return _answer(error.status, type(error).__name__, str(error))
+
+
+def _validation_error(_: AnyRequest, error: ValidationException) -> Response[Problem]:
+    """Name the fields that are wrong, and what is allowed."""
+    extra: Any = error.extra or []
+    fields = [
+        f"{item.get('key') or 'body'}: {item.get('message', '')}"
+        if isinstance(item, dict)
+        else item
+        for item in extra
+    ]
+    return _answer(422, "Invalid", "; ".join(map(str, fields)) or error.detail)
+
+
+def _http_error(_: AnyRequest, error: HTTPException) -> Response[Problem]:
+    status = error.status_code
+    name = {404: "NotFound", 401: "Unauthorized", 400: "Invalid"}.get(status, "StokerError")
+    return _answer(status, name, error.detail)

@@ -1,0 +1,32 @@
+"""What the endpoints work with; made by the composition root."""
+
+from dataclasses import dataclass
+
+from stoker.ports.clock import Clock
+from stoker.services.dispatcher import Dispatcher
+from stoker.services.provisioner import Provisioner
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The server's services, and the settings that it tells hosts and workers.
+
+    Attributes:
+        dispatcher: Runs units of work.
+        provisioner: Knows the workers.
+        clock: The time.
+        version: Stoker's version.
+        home: The server's folder.
+        database: What its store is, for people.
+        heartbeat: Seconds between heartbeats of hosts and workers.
+        lease: Seconds that a heartbeat holds.
+    """
+
+    dispatcher: Dispatcher
+    provisioner: Provisioner
+    clock: Clock
+    version: str
+    home: str
+    database: str
+    heartbeat: float
+    lease: float

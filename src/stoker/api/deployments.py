@@ -1,0 +1,69 @@
+"""Endpoints of deployments."""
+
+from collections.abc import Sequence
+
+from litestar import Controller, delete, get, put
+from litestar.params import FromPath, JSONBody
+
+from stoker.api.access import scope
+from stoker.api.context import Context
+from stoker.domain.deployments import Code, Deployment
+from stoker.services import administration
+from stoker.services.unit import Unit
+
+WARM_CODES = 16
+"""Zygotes that a host is asked to hold at the most."""
+
+
+def wanted_codes(unit: Unit, pool: str, lane: str) -> list[Code]:
+    """The codes that a lane's hosts should hold; those that ran last first."""
+    codes: dict[str, Code] = {}
+    for deployment in unit.records.deployments(pool):
+        if deployment.lane == lane and deployment.code is not None:
+            codes.setdefault(deployment.code.key, deployment.code)
+    return list(codes.values())[:WARM_CODES]
+
+
+async def put_deployment(context: Context, deployment: Deployment) -> Deployment:
+    """Store a deployment, and have its pool's hosts import its code."""
+
+    def work(unit: Unit) -> tuple[Deployment, list[Code]]:
+        stored = administration.put_deployment(unit, deployment)
+        return stored, wanted_codes(unit, stored.pool, stored.lane)
+
+    stored, codes = await context.dispatcher.transact(work)
+    context.dispatcher.warm(stored.pool, stored.lane, codes)
+    return stored
+
+
+class Deployments(Controller):
+    """``/api/deployments``"""
+
+    path = "/api/deployments"
+    tags: Sequence[str] | None = ("Deployments",)
+
+    @put("/", opt=scope("deployments:write"), summary="Create or replace a deployment")
+    async def put(self, context: Context, data: JSONBody[Deployment]) -> Deployment:
+        """Store it by flow and name; its id and lane are the server's."""
+        return await put_deployment(context, data)
+
+    @get("/", opt=scope("deployments:read"), summary="List deployments")
+    async def list_all(self, context: Context) -> list[Deployment]:
+        """Return all; those that ran last first."""
+        return await context.dispatcher.read(lambda records: records.deployments())
+
+    @get("/{flow:str}/{name:str}", opt=scope("deployments:read"), summary="Read a deployment")
+    async def read(self, context: Context, flow: FromPath[str], name: FromPath[str]) -> Deployment:
+        """Return one by its flow and name."""
+        full_name = f"{flow}/{name}"
+        return await context.dispatcher.read(
+            lambda records: administration.need_deployment(records, full_name)
+        )
+
+    @delete("/{flow:str}/{name:str}", opt=scope("deployments:write"), summary="Delete a deployment")
+    async def remove(self, context: Context, flow: FromPath[str], name: FromPath[str]) -> None:
+        """Forget it and cancel its queued runs; running ones go on."""
+        full_name = f"{flow}/{name}"
+        await context.dispatcher.transact(
+            lambda unit: administration.delete_deployment(unit, full_name)
+        )

@@ -1,0 +1,255 @@
+"""The WebSocket of hosts."""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+
+import msgspec
+from litestar import websocket
+from litestar.exceptions import WebSocketDisconnect
+from msgspec import Raw
+
+from stoker.api.access import scope
+from stoker.api.context import Context
+from stoker.api.deployments import put_deployment, wanted_codes
+from stoker.api.flow_runs import start_run
+from stoker.api.sockets import Outgoing, Socket
+from stoker.domain.deployments import Code
+from stoker.domain.errors import Conflict, StokerError
+from stoker.domain.hosts import Host, HostState
+from stoker.domain.jobs import Job
+from stoker.domain.requests import Answer, AwaitRun, PutDeployment, ReadRun, Request, StartRun
+from stoker.services import registering
+from stoker.services.dispatcher import need_run
+from stoker.services.ingest import ingest
+from stoker.services.registering import NotYet
+from stoker.services.unit import ReadyHost, Unit
+from stoker.wire.host import (
+    WIRE_VERSION,
+    Assign,
+    AssignAck,
+    CancelRun,
+    Drain,
+    Frames,
+    FramesAck,
+    FromHost,
+    HeartbeatAck,
+    Holding,
+    HostDraining,
+    HostHeartbeat,
+    HostHello,
+    HostRefused,
+    HostRequest,
+    HostWelcome,
+    Released,
+    Reply,
+    ToHost,
+    Warm,
+    ZygoteChanged,
+    encode,
+)
+
+_decode = msgspec.msgpack.Decoder(FromHost).decode
+
+
+class SocketHostLink:
+    """`HostLink` over a WebSocket."""
+
+    def __init__(self, outgoing: Outgoing) -> None:
+        self._outgoing = outgoing
+
+    def send(self, message: ToHost) -> None:
+        """Queue any message."""
+        self._outgoing.put(encode(message))
+
+    def assign(self, jobs: Sequence[Job]) -> None:
+        """See `HostLink.assign`."""
+        self.send(Assign(jobs=list(jobs)))
+
+    def cancel(self, run_id: str, attempt: int, *, now: bool) -> None:
+        """See `HostLink.cancel`."""
+        self.send(CancelRun(run_id=run_id, attempt=attempt, now=now))
+
+    def warm(self, codes: Sequence[Code]) -> None:
+        """See `HostLink.warm`."""
+        self.send(Warm(codes=list(codes)))
+
+    def drain(self) -> None:
+        """See `HostLink.drain`."""
+        self.send(Drain())
+
+    def drop(self) -> None:
+        """See `HostLink.drop`."""
+        self._outgoing.close()
+
+
+@websocket("/api/hosts/connect", opt=scope("hosts:connect"))
+async def host_socket(socket: Socket, context: Context) -> None:
+    """One connection of one host, from its hello to its end."""
+    await socket.accept()
+    outgoing = Outgoing(socket)
+    sending = asyncio.create_task(outgoing.run())
+    conversation = _Conversation(context, SocketHostLink(outgoing))
+    try:
+        while await conversation.take(_decode(await socket.receive_bytes())):
+            pass
+        outgoing.close()
+        await sending
+    except (WebSocketDisconnect, msgspec.MsgspecError):
+        pass
+    finally:
+        conversation.end()
+        sending.cancel()
+
+
+class _Conversation:
+    """What one host says on one connection, in order."""
+
+    def __init__(self, context: Context, link: SocketHostLink) -> None:
+        self._context = context
+        self._dispatcher = context.dispatcher
+        self._link = link
+        self._host: Host | None = None
+        self._codes: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def end(self) -> None:
+        """The connection is gone."""
+        if self._host is not None:
+            self._dispatcher.disconnect(self._host.id, self._link)
+            self._context.provisioner.poke(self._host.pool)
+        for task in self._tasks:
+            task.cancel()
+
+    async def take(self, message: FromHost) -> bool:
+        """Act on one message; False ends the connection."""
+        if isinstance(message, HostHello):
+            return await self._hello(message)
+        host = self._host
+        if host is None:
+            return False
+        match message:
+            case Frames(batch=batch, frames=frames):
+                await self._dispatcher.transact(lambda unit: ingest(unit, host.id, frames))
+                self._link.send(FramesAck(batch=batch))
+            case HostRequest():
+                self._spawn(self._request(message))
+            case AssignAck(runs=runs):
+                self._dispatcher.acknowledged(host.id, runs)
+            case HostHeartbeat(at=at):
+                return await self._heartbeat(host, at)
+            case ZygoteChanged(key=key, state=state):
+                self._zygote(host, key, ready=state == "ready")
+            case Holding(runs=runs):
+                await self._holding(host, runs)
+            case HostDraining(released=released):
+                await self._draining(host, released)
+            case Released(runs=runs):
+                await self._dispatcher.transact(lambda unit: registering.release(unit, runs))
+        return True
+
+    async def _hello(self, hello: HostHello) -> bool:
+        if hello.wire_version != WIRE_VERSION:
+            reason = f"it speaks version {hello.wire_version}, the server {WIRE_VERSION}"
+            self._link.send(HostRefused(reason=reason, final=True))
+            return False
+        until = self._context.clock.now() + self._context.lease
+
+        def work(unit: Unit) -> tuple[Host, list[Code], float, bool]:
+            before = unit.records.host(hello.host_id)
+            first = before is not None and before.registered is None
+            host = registering.register_host(unit, hello.host_id, hello.token, hello.process, until)
+            pool = unit.records.pool(host.pool)
+            fence_after = pool.fence_after if pool is not None else 600.0
+            return host, wanted_codes(unit, host.pool, host.lane), fence_after, first
+
+        try:
+            host, codes, fence_after, first = await self._dispatcher.transact(work)
+        except Conflict as error:
+            final = not isinstance(error, NotYet)
+            self._link.send(HostRefused(reason=str(error), final=final))
+            return False
+        self._host = host
+        self._dispatcher.connect(host.id, self._link)
+        if first:
+            self._context.provisioner.registered(host)
+        welcome = HostWelcome(
+            heartbeat=self._context.heartbeat, fence_after=fence_after, warm=codes
+        )
+        self._link.send(welcome)
+        if host.state is HostState.DRAINING:
+            self._link.drain()
+        return True
+
+    def _zygote(self, host: Host, key: str, *, ready: bool) -> None:
+        self._codes.add(key) if ready else self._codes.discard(key)
+        self._dispatcher.zygote(host.id, key, ready=ready)
+
+    async def _holding(self, host: Host, runs: list[tuple[str, int]]) -> None:
+        """Compare what both sides hold; then the host may be given runs."""
+
+        def compare(unit: Unit) -> ReadyHost:
+            registering.reconcile(unit, host.id, runs)
+            return registering.ready_host(unit, host)
+
+        ready = await self._dispatcher.transact(compare)
+        if host.state is HostState.DRAINING:
+            return
+        ready.codes |= self._codes
+        self._dispatcher.add(ready)
+        await self._dispatcher.transact(lambda unit: unit.claimable.add(host.pool))
+
+    async def _heartbeat(self, host: Host, at: float) -> bool:
+        until = self._context.clock.now() + self._context.lease
+        renewed = await self._dispatcher.transact(
+            lambda unit: unit.records.renew_host(host.id, until)
+        )
+        if not renewed:
+            self._link.send(HostRefused(reason="this host was given up", final=True))
+            return False
+        self._link.send(HeartbeatAck(at=at))
+        return True
+
+    async def _draining(self, host: Host, released: list[tuple[str, int]]) -> None:
+        def work(unit: Unit) -> None:
+            registering.drain(unit, host.id, "it was asked to stop")
+            registering.release(unit, released)
+
+        await self._dispatcher.transact(work)
+
+    # Requests of runs
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _request(self, request: HostRequest) -> None:
+        try:
+            answer = await self._answer(request)
+        except StokerError as error:
+            reply = Reply(id=request.id, error=(type(error).__name__, str(error)))
+        else:
+            reply = Reply(id=request.id, body=Raw(encode(answer)))
+        self._link.send(reply)
+
+    async def _answer(self, request: HostRequest) -> Answer:
+        """Answer under the rights of the run that asks: a current attempt, and its own waits."""
+        await self._dispatcher.read(
+            lambda records: _need_current(need_run(records, request.run_id).attempt, request)
+        )
+        body: Request = request.body
+        match body:
+            case StartRun():
+                body.parent_run_id = body.parent_run_id or request.run_id
+                return await start_run(self._context, body, request.run_id)
+            case AwaitRun(run_id=run_id, timeout=timeout):
+                return await self._dispatcher.await_run(run_id, request.run_id, timeout)
+            case ReadRun(run_id=run_id):
+                return await self._dispatcher.read(lambda records: need_run(records, run_id))
+            case PutDeployment(deployment=deployment):
+                return await put_deployment(self._context, deployment)
+
+
+def _need_current(attempt: int, request: HostRequest) -> None:
+    if attempt != request.attempt:
+        raise Conflict(f"attempt {request.attempt} of flow run {request.run_id} is over")

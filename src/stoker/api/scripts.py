@@ -1,0 +1,53 @@
+"""Endpoints for scripts that run their flows themselves, and of the server's health."""
+
+from litestar import delete, get, post
+from litestar.params import FromPath, JSONBody
+
+from stoker.api.access import scope
+from stoker.api.context import Context
+from stoker.domain.hosts import ProcessIdentity
+from stoker.domain.pools import Machine
+from stoker.services import scripts
+from stoker.services.ingest import ingest
+from stoker.wire.http import Health, ReportFrames, ScriptHello
+
+
+@get("/api/health", opt=scope("server:read"), tags=["Server"], summary="Is the server up?")
+async def health(context: Context) -> Health:
+    """Answer once the store answers."""
+    await context.dispatcher.read(lambda records: records.pools())
+    return Health(version=context.version, home=context.home, database=context.database)
+
+
+@post("/api/scripts", opt=scope("reports:write"), status_code=204, tags=["Scripts"])
+async def hello(context: Context, data: JSONBody[ScriptHello]) -> None:
+    """A script will report runs that it executes itself."""
+    process = ProcessIdentity(data.pid, data.started, Machine(data.machine_name, data.boot_id))
+    until = context.clock.now() + context.lease
+    await context.dispatcher.transact(
+        lambda unit: scripts.register(unit, data.host_id, process, until)
+    )
+
+
+@post(
+    "/api/scripts/{host_id:str}/heartbeat",
+    opt=scope("reports:write"),
+    status_code=204,
+    tags=["Scripts"],
+)
+async def heartbeat(context: Context, host_id: FromPath[str]) -> None:
+    """The script is alive."""
+    until = context.clock.now() + context.lease
+    await context.dispatcher.transact(lambda unit: scripts.renew(unit, host_id, until))
+
+
+@delete("/api/scripts/{host_id:str}", opt=scope("reports:write"), tags=["Scripts"])
+async def bye(context: Context, host_id: FromPath[str]) -> None:
+    """The script ends; what it had not finished has crashed."""
+    await context.dispatcher.transact(lambda unit: scripts.leave(unit, host_id))
+
+
+@post("/api/reports", opt=scope("reports:write"), status_code=204, tags=["Scripts"])
+async def reports(context: Context, data: JSONBody[ReportFrames]) -> None:
+    """Take in what a script's runs report."""
+    await context.dispatcher.transact(lambda unit: ingest(unit, None, data.frames))

@@ -1,0 +1,81 @@
+"""Endpoints of work pools and their queues."""
+
+from collections.abc import Sequence
+
+from litestar import Controller, delete, get, patch, post, put
+from litestar.params import FromPath, JSONBody
+from msgspec import UNSET, structs
+
+from stoker.api.access import scope
+from stoker.api.context import Context
+from stoker.domain.pools import WorkPool, WorkQueue
+from stoker.ports.store import Records
+from stoker.services import administration
+from stoker.wire.http import PoolCreate, PoolDetail, PoolUpdate, QueuePut
+
+
+def detail(records: Records, pool: WorkPool, connected: Sequence[str]) -> PoolDetail:
+    """What a pool is doing: its connected workers, its hosts, its runs."""
+    hosts = records.hosts(pool.name)
+    return PoolDetail(
+        pool=pool,
+        queues=records.queues(pool.name),
+        workers=[one for one in records.workers(pool.name) if one.id in connected],
+        hosts=hosts,
+        running=sum(len(records.leases_of(host.id)) for host in hosts),
+        queued=sum(count.runs for count in records.queued_counts(pool.name)),
+    )
+
+
+class WorkPools(Controller):
+    """``/api/work-pools``"""
+
+    path = "/api/work-pools"
+    tags: Sequence[str] | None = ("Work pools",)
+
+    @post("/", opt=scope("pools:write"), summary="Create a work pool")
+    async def create(self, context: Context, data: JSONBody[PoolCreate]) -> WorkPool:
+        """Store it with its default queue."""
+        pool = WorkPool(id="", **structs.asdict(data))
+        return await context.dispatcher.transact(
+            lambda unit: administration.create_pool(unit, pool)
+        )
+
+    @get("/", opt=scope("pools:read"), summary="List work pools")
+    async def list_all(self, context: Context) -> list[PoolDetail]:
+        """Return all, with what they are doing."""
+        connected = context.provisioner.worker_ids
+        return await context.dispatcher.read(
+            lambda records: [detail(records, pool, connected) for pool in records.pools()]
+        )
+
+    @get("/{name:str}", opt=scope("pools:read"), summary="Read a work pool")
+    async def read(self, context: Context, name: FromPath[str]) -> PoolDetail:
+        """Return one, with what it is doing."""
+        connected = context.provisioner.worker_ids
+        return await context.dispatcher.read(
+            lambda records: detail(records, administration.need_pool(records, name), connected)
+        )
+
+    @patch("/{name:str}", opt=scope("pools:write"), summary="Change a work pool")
+    async def update(
+        self, context: Context, name: FromPath[str], data: JSONBody[PoolUpdate]
+    ) -> WorkPool:
+        """Change what the body holds."""
+        changes = {key: value for key, value in structs.asdict(data).items() if value is not UNSET}
+        return await context.dispatcher.transact(
+            lambda unit: administration.update_pool(unit, name, changes)
+        )
+
+    @delete("/{name:str}", opt=scope("pools:write"), summary="Delete a work pool")
+    async def remove(self, context: Context, name: FromPath[str]) -> None:
+        """Forget a pool that has no deployments and no runs."""
+        await context.dispatcher.transact(lambda unit: administration.delete_pool(unit, name))
+
+    @put("/{pool:str}/queues/{name:str}", opt=scope("pools:write"), summary="Set a work queue")
+    async def put_queue(
+        self, context: Context, pool: FromPath[str], name: FromPath[str], data: JSONBody[QueuePut]
+    ) -> WorkQueue:
+        """Create or replace a queue."""
+        queue = WorkQueue(pool=pool, name=name, **structs.asdict(data))
+        return await context.dispatcher.transact(lambda unit: administration.put_queue(unit, queue))

@@ -1,0 +1,156 @@
+"""The WebSocket of workers."""
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+from litestar import websocket
+from litestar.exceptions import WebSocketDisconnect
+from msgspec.structs import replace
+
+from stoker.api.access import scope
+from stoker.api.context import Context
+from stoker.api.sockets import Outgoing, Socket
+from stoker.domain.errors import NotFound
+from stoker.domain.hosts import Host, HostOrder
+from stoker.domain.pools import Worker, WorkPool
+from stoker.services import registering
+from stoker.services.administration import need_pool
+from stoker.services.ingest import ingest
+from stoker.services.unit import Unit
+from stoker.wire.host import WIRE_VERSION
+from stoker.wire.worker import (
+    FromWorker,
+    HostLaunched,
+    HostLost,
+    Orders,
+    SpooledFrames,
+    ToWorker,
+    WorkerDraining,
+    WorkerHeartbeat,
+    WorkerHello,
+    WorkerRefused,
+    WorkerWelcome,
+    encode,
+)
+
+_decode = msgspec.msgpack.Decoder(FromWorker).decode
+
+
+class SocketWorkerLink:
+    """`WorkerLink` over a WebSocket."""
+
+    def __init__(self, outgoing: Outgoing) -> None:
+        self._outgoing = outgoing
+
+    def send(self, message: ToWorker) -> None:
+        """Queue any message."""
+        self._outgoing.put(encode(message))
+
+    def orders(self, hosts: Sequence[HostOrder]) -> None:
+        """See `WorkerLink.orders`."""
+        self.send(Orders(hosts=list(hosts)))
+
+
+@websocket("/api/workers/connect", opt=scope("workers:connect"))
+async def worker_socket(socket: Socket, context: Context) -> None:
+    """One connection of one worker, from its hello to its end."""
+    await socket.accept()
+    outgoing = Outgoing(socket)
+    sending = asyncio.create_task(outgoing.run())
+    conversation = _Conversation(context, SocketWorkerLink(outgoing))
+    try:
+        while await conversation.take(_decode(await socket.receive_bytes())):
+            pass
+        outgoing.close()
+        await sending
+    except (WebSocketDisconnect, msgspec.MsgspecError):
+        pass
+    finally:
+        conversation.end()
+        sending.cancel()
+
+
+class _Conversation:
+    """What one worker says on one connection, in order."""
+
+    def __init__(self, context: Context, link: SocketWorkerLink) -> None:
+        self._context = context
+        self._dispatcher = context.dispatcher
+        self._provisioner = context.provisioner
+        self._link = link
+        self._worker: Worker | None = None
+
+    def end(self) -> None:
+        """The connection is gone."""
+        if self._worker is not None:
+            self._provisioner.remove_worker(self._worker.id, self._link)
+
+    async def take(self, message: FromWorker) -> bool:
+        """Act on one message; False ends the connection."""
+        if isinstance(message, WorkerHello):
+            return await self._hello(message)
+        worker = self._worker
+        if worker is None:
+            return False
+        match message:
+            case WorkerHeartbeat():
+                await self._heartbeat(worker)
+            case HostLaunched(host_id=host_id, process=process, token_hash=token_hash):
+                await self._dispatcher.transact(
+                    lambda unit: registering.launched(unit, host_id, process, token_hash)
+                )
+            case HostLost(host_id=host_id, reason=reason):
+                await self._lost(host_id, reason)
+            case SpooledFrames(host_id=host_id, frames=frames):
+                await self._dispatcher.transact(lambda unit: ingest(unit, host_id, frames))
+            case WorkerDraining():
+                self._provisioner.drain_worker(worker.id)
+        return True
+
+    async def _hello(self, hello: WorkerHello) -> bool:
+        if hello.wire_version != WIRE_VERSION:
+            reason = f"it speaks version {hello.wire_version}, the server {WIRE_VERSION}"
+            self._link.send(WorkerRefused(reason=reason))
+            return False
+        now = self._context.clock.now()
+        worker = Worker(
+            id=hello.worker_id,
+            name=hello.name,
+            pool=hello.pool,
+            machine=hello.machine,
+            queues=hello.queues,
+            limit=hello.limit,
+            started=now,
+            last_seen=now,
+        )
+        connected = self._provisioner.worker_ids
+
+        def work(unit: Unit) -> WorkPool:
+            registering.register_worker(unit, worker, connected)
+            return need_pool(unit.records, worker.pool)
+
+        try:
+            pool = await self._dispatcher.transact(work)
+        except NotFound as error:
+            self._link.send(WorkerRefused(reason=str(error)))
+            return False
+        self._worker = worker
+        welcome = WorkerWelcome(
+            heartbeat=self._context.heartbeat, fence_after=pool.fence_after, pool_type=pool.type
+        )
+        self._link.send(welcome)
+        self._provisioner.add_worker(worker, self._link)
+        return True
+
+    async def _heartbeat(self, worker: Worker) -> None:
+        seen = replace(worker, last_seen=self._context.clock.now())
+        await self._dispatcher.transact(lambda unit: unit.records.put_worker(seen))
+
+    async def _lost(self, host_id: str, reason: str) -> None:
+        def work(unit: Unit) -> Host | None:
+            return registering.lost(unit, host_id, reason)
+
+        host = await self._dispatcher.transact(work)
+        if host is not None and host.registered is None:
+            self._provisioner.failed(host, reason)

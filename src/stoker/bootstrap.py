@@ -1,0 +1,219 @@
+"""The composition root: puts the server together and runs it."""
+
+import asyncio
+import fcntl
+import gc
+import ipaddress
+import logging
+import os
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+import uvicorn
+
+from stoker.api.app import create_app
+from stoker.api.context import Context
+from stoker.client.discovery import ServerFile
+from stoker.clock import SystemClock
+from stoker.domain.errors import Conflict, Invalid, StokerError, Unavailable
+from stoker.domain.hosts import ProcessIdentity
+from stoker.ports.store import Store
+from stoker.process_identity import identify, is_alive, this_machine
+from stoker.services.dispatcher import Dispatcher
+from stoker.services.provisioner import Provisioner
+from stoker.services.sweeper import Sweeper
+from stoker.settings import Settings
+from stoker.storage.sqlite.store import SqliteStore
+
+logger = logging.getLogger("stoker.server")
+
+
+def database_path(settings: Settings) -> Path:
+    """Where the embedded store of a home lies."""
+    return settings.home / "stoker.db"
+
+
+def open_store(settings: Settings) -> SqliteStore:
+    """Open the store that the settings name.
+
+    Raises:
+        Unavailable: It cannot be opened.
+        Conflict: A newer Stoker wrote it.
+    """
+    return SqliteStore(database_path(settings), synchronous=settings.sqlite_synchronous)
+
+
+def serve(settings: Settings) -> None:
+    """Run a server until SIGTERM or SIGINT.
+
+    Raises:
+        Conflict: Another server runs on this home.
+        Invalid: It shall bind beyond loopback, and there is no API key.
+        Unavailable: The port is in use, or the database cannot be opened.
+    """
+    _need_key(settings)
+    settings.home.mkdir(parents=True, exist_ok=True)
+    with _lock(settings.home) as claim_home:
+        listener = _bind(settings.server_host, settings.server_port)
+        with listener:
+            store = open_store(settings)
+            try:
+                claim_home(_url(listener))
+                _uvloop_run(_serve(settings, store, listener))
+            finally:
+                store.close()
+
+
+def _need_key(settings: Settings) -> None:
+    if settings.api_key is None and not _is_loopback(settings.server_host):
+        raise Invalid(
+            f"{settings.server_host} can be reached from other machines: set STOKER_API_KEY to a "
+            "secret before the server binds it, or bind 127.0.0.1"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return False
+
+
+@contextmanager
+def _lock(home: Path) -> Iterator[Callable[[str], None]]:
+    """Hold the home's lock; yields what writes the server's address beside it."""
+    handle = os.open(home / "server.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    file = home / "server.json"
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Conflict(
+                f"a server runs on {home} already; stop it first, or set STOKER_HOME to another "
+                "folder"
+            ) from None
+
+        def write(url: str) -> None:
+            me = identify()
+            record = ServerFile(url=url, pid=me.pid, started=me.started, boot_id=me.machine.boot_id)
+            temporary = file.with_suffix(".tmp")
+            temporary.write_bytes(msgspec.json.encode(record))
+            temporary.rename(file)
+
+        yield write
+        file.unlink(missing_ok=True)
+    finally:
+        os.close(handle)
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        raise Unavailable(
+            f"cannot listen on {host}:{port}: {error.strerror}; choose another port with --port "
+            "or STOKER_SERVER_PORT (0 takes any free one)"
+        ) from None
+    listener.setblocking(False)
+    return listener
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    if host in ("0.0.0.0", "::"):
+        host = "127.0.0.1" if host == "0.0.0.0" else "::1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _uvloop_run(main: Awaitable[None]) -> None:
+    async def run() -> None:
+        await main
+
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(run())
+    else:
+        uvloop.run(run())
+
+
+async def _serve(settings: Settings, store: Store, listener: socket.socket) -> None:
+    clock = SystemClock()
+    dispatcher = Dispatcher(store, clock, ack_timeout=settings.ack_timeout)
+    provisioner = Provisioner(dispatcher, clock)
+    sweeper = Sweeper(
+        dispatcher,
+        clock,
+        pace=settings.sweep,
+        lease=settings.lease,
+        launch_timeout=settings.launch_timeout,
+        worker_ids=lambda: provisioner.worker_ids,
+        is_dead=_is_dead,
+    )
+    context = Context(
+        dispatcher=dispatcher,
+        provisioner=provisioner,
+        clock=clock,
+        version=version("stoker"),
+        home=str(settings.home),
+        database=f"sqlite:///{database_path(settings)}",
+        heartbeat=settings.heartbeat,
+        lease=settings.lease,
+    )
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_app(context, settings.api_key),
+            http="httptools",
+            ws="websockets-sansio",
+            ws_max_size=256 * 1024 * 1024,
+            ws_per_message_deflate=False,
+            lifespan="on",
+            access_log=False,
+            log_level=settings.log_level.lower(),
+            log_config=None,
+            timeout_graceful_shutdown=2,
+            timeout_keep_alive=75,
+        )
+    )
+    loops = [
+        asyncio.create_task(_keep_running("provisioner", provisioner.run, clock)),
+        asyncio.create_task(_keep_running("sweeper", sweeper.run, clock)),
+    ]
+    # What the imports made lives for ever: the collector need not look at it again.
+    gc.collect()
+    gc.freeze()
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        for loop in loops:
+            loop.cancel()
+        await asyncio.gather(*loops, return_exceptions=True)
+
+
+async def _keep_running(name: str, loop: Callable[[], Awaitable[None]], clock: SystemClock) -> None:
+    """Run one of the server's loops for ever; one that fails is said and tried again."""
+    while True:
+        try:
+            await loop()
+        except StokerError as error:
+            logger.error("the %s failed and is tried again: %s", name, error)
+        except Exception:
+            logger.exception("the %s failed and is tried again", name)
+        await clock.sleep(1.0)
+
+
+def _is_dead(process: ProcessIdentity) -> bool | None:
+    machine = this_machine()
+    if process.machine.name != machine.name:
+        return None
+    return not is_alive(process)

@@ -1,0 +1,159 @@
+"""The backend of scripts without a server: they write their runs into the home's store."""
+
+import itertools
+import os
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from typing import TypeVar, overload
+
+from msgspec.structs import replace
+
+from stoker.bootstrap import open_store
+from stoker.client import backend as http
+from stoker.client.discovery import live_server
+from stoker.domain.deployments import Deployment
+from stoker.domain.errors import Unavailable
+from stoker.domain.ids import new_id
+from stoker.domain.reports import Frame, Report
+from stoker.domain.requests import AwaitRun, PutDeployment, ReadRun, StartRun
+from stoker.domain.runs import FlowRun
+from stoker.ports.backend import Backend
+from stoker.ports.store import Records, Store
+from stoker.process_identity import identify
+from stoker.services import administration, scripts
+from stoker.services.dispatcher import need_run
+from stoker.services.ingest import ingest
+from stoker.services.unit import Unit
+from stoker.settings import Settings
+
+T = TypeVar("T")
+
+
+def open_backend(settings: Settings) -> Backend:
+    """Open the backend of a script for which no server is set.
+
+    It reports through the server that runs on the same home, where there is one; else it
+    writes for itself, and a server that is started later shows the runs.
+    """
+    url = live_server(settings.home)
+    if url is not None:
+        return http.open_backend(replace(settings, api_url=url))
+    return EmbeddedBackend(settings)
+
+
+class EmbeddedBackend:
+    """A `Backend` that writes into the store itself, as the host of its own runs.
+
+    Reports are gathered while a commit is on its way to the disk, and written together.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._store: Store | None = None
+        self._start_afresh()
+        os.register_at_fork(after_in_child=self._start_afresh)
+
+    def _start_afresh(self) -> None:
+        """Begin with nothing; in a forked child the parent's connection must not be used."""
+        self._lock = threading.Lock()
+        self._store = None
+        self._host_id = ""
+        self._buffer: list[tuple[str, tuple[Report, ...]]] = []
+        self._scheduled = False
+        self._numbers: defaultdict[str, Iterator[int]] = defaultdict(lambda: itertools.count(1))
+        self._failure: BaseException | None = None
+
+    def report(self, run_id: str, *reports: Report) -> None:
+        """See `Backend.report`."""
+        with self._lock:
+            self._buffer.append((run_id, reports))
+            if self._scheduled:
+                return
+            self._scheduled = True
+            self._open().write(self._write_buffer).add_done_callback(self._note_failure)
+
+    def flush(self) -> None:
+        """See `Backend.flush`."""
+        with self._lock:
+            store = self._store
+        if store is None:
+            return
+        store.write(lambda _: None).result()
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+
+    @overload
+    def ask(self, request: StartRun | AwaitRun | ReadRun) -> FlowRun: ...
+    @overload
+    def ask(self, request: PutDeployment) -> Deployment: ...
+    def ask(self, request: StartRun | AwaitRun | ReadRun | PutDeployment) -> FlowRun | Deployment:
+        """See `Backend.ask`. What needs a server says so.
+
+        Raises:
+            Unavailable: The request is to start or await a deployed run.
+        """
+        match request:
+            case ReadRun(run_id=run_id):
+                return self._do(lambda records: need_run(records, run_id))
+            case PutDeployment(deployment=deployment):
+                return self._do(
+                    lambda records: administration.put_deployment(
+                        Unit(records, time.time()), deployment
+                    )
+                )
+            case StartRun() | AwaitRun():
+                raise Unavailable(
+                    f"no server runs on {self._settings.home}, and a deployed flow needs one: "
+                    "start it with `stoker up`, or set STOKER_API_URL"
+                )
+
+    def close(self) -> None:
+        """See `Backend.close`."""
+        with self._lock:
+            store, host_id = self._store, self._host_id
+            self._store = None
+        if store is not None:
+            store.write(lambda records: scripts.leave(Unit(records, time.time()), host_id))
+            store.close()
+
+    def _do(self, work: Callable[[Records], T]) -> T:
+        with self._lock:
+            store = self._open()
+        return store.write(work).result()
+
+    def _open(self) -> Store:
+        if self._store is None:
+            store = open_store(self._settings)
+            self._host_id = new_id(time.time())
+            process, lease = identify(), self._settings.lease
+
+            def register(records: Records) -> None:
+                now = time.time()
+                scripts.register(Unit(records, now), self._host_id, process, now + lease)
+
+            store.write(register).result()
+            self._store = store
+        return self._store
+
+    def _write_buffer(self, records: Records) -> None:
+        """Write what has been gathered. Runs in the store's writer thread."""
+        with self._lock:
+            gathered, self._buffer = self._buffer, []
+            self._scheduled = False
+        frames = [
+            Frame(
+                run_id, 1, next(self._numbers[run_id]), [one for _, some in group for one in some]
+            )
+            for run_id, group in itertools.groupby(gathered, key=lambda item: item[0])
+        ]
+        ingest(Unit(records, time.time()), self._host_id, frames)
+
+    def _note_failure(self, done: Future[None]) -> None:
+        error = done.exception()
+        if error is not None:
+            self._failure = error

@@ -1,0 +1,37 @@
+"""Scripts: processes that execute their flows themselves. Each is a host without a pool."""
+
+from stoker.domain.errors import NotFound
+from stoker.domain.hosts import Host, HostState, ProcessIdentity
+from stoker.services.registering import lost
+from stoker.services.unit import Unit
+
+
+def register(unit: Unit, host_id: str, process: ProcessIdentity, lease_until: float) -> None:
+    """Take in a script, under a lease that can be swept if it dies."""
+    unit.records.put_host(
+        Host(
+            id=host_id,
+            pool="",
+            lane="",
+            state=HostState.UP,
+            process=process,
+            requested=unit.now,
+            registered=unit.now,
+            lease_until=lease_until,
+        )
+    )
+
+
+def renew(unit: Unit, host_id: str, lease_until: float) -> None:
+    """A script is alive.
+
+    Raises:
+        NotFound: It was given up, or never registered: it has to say hello again.
+    """
+    if not unit.records.renew_host(host_id, lease_until):
+        raise NotFound(f"script {host_id} is not known")
+
+
+def leave(unit: Unit, host_id: str) -> None:
+    """A script ends in good order."""
+    lost(unit, host_id, "the script ended before its run did")

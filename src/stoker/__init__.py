@@ -1,1 +1,57 @@
-"""Stoker: workflow orchestration whose runs start on a warm slot, and are still isolated."""
+"""Stoker: workflow orchestration whose runs start on a warm slot, and are still isolated.
+
+Names are loaded at their first use, so that ``import stoker`` costs next to nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stoker.deployments import arun_deployment, run_deployment
+    from stoker.flows import Flow, flow
+    from stoker.futures import allow_failure, unmapped
+    from stoker.logging import get_run_logger
+    from stoker.states import State
+    from stoker.tasks import Task, task
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Flow",
+    "State",
+    "Task",
+    "__version__",
+    "allow_failure",
+    "arun_deployment",
+    "flow",
+    "get_run_logger",
+    "run_deployment",
+    "task",
+    "unmapped",
+]
+
+_HOMES = {
+    "Flow": "flows",
+    "State": "states",
+    "Task": "tasks",
+    "allow_failure": "futures",
+    "arun_deployment": "deployments",
+    "flow": "flows",
+    "get_run_logger": "logging",
+    "run_deployment": "deployments",
+    "task": "tasks",
+    "unmapped": "futures",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'stoker' has no attribute {name!r}")
+    value = getattr(import_module(f"stoker.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,146 @@
+"""What a host needs of the engine: flows of a module made ready, and one job executed."""
+
+import time
+from types import ModuleType
+from typing import Any
+
+from stoker.domain.deployments import Code
+from stoker.domain.errors import Invalid
+from stoker.domain.reports import Finished
+from stoker.domain.states import ResultRecord, StateRecord, StateType
+from stoker.engine import blocking
+from stoker.engine.backends import NULL
+from stoker.engine.context import FlowContext
+from stoker.engine.interrupts import cancelled_by_sigterm
+from stoker.engine.machine import FlowAttempts, attempts, failed, one_line
+from stoker.engine.steps import Outcome, Steps
+from stoker.flows import Flow
+from stoker.ports.backend import Backend
+from stoker.results import Unserialisable, encode, encode_error
+from stoker.wire.host import Job
+
+AnyFlow = Flow[..., Any]
+
+
+def prepare(module: ModuleType) -> None:
+    """Build what all flows of a module need for their first call.
+
+    Loads pydantic where one of them has a parameter to validate, and only then.
+    """
+    for value in list(vars(module).values()):
+        if isinstance(value, Flow) and value.validates:
+            value.signature.prepare()
+
+
+def rehearse() -> None:
+    """Run a flow that does nothing through all of the engine; it leaves no trace."""
+    module = ModuleType("stoker_rehearsal")
+    module.__dict__["nothing"] = Flow(_nothing)
+    job = Job(run_id="", attempt=1, code=Code(path="", file=""), function="nothing")
+    execute(module, job, NULL)
+
+
+def _nothing() -> None:
+    """What the rehearsal plays."""
+
+
+def flow_of(module: ModuleType, function: str) -> AnyFlow:
+    """Return a module's flow by the name of its function.
+
+    Raises:
+        Invalid: There is none; says which there are.
+    """
+    found = getattr(module, function, None)
+    if isinstance(found, Flow):
+        return found
+    file = getattr(module, "__file__", None) or module.__name__
+    flows = [name for name, value in vars(module).items() if isinstance(value, Flow)]
+    known = f"its flows are: {', '.join(flows)}" if flows else "it has no flow at all"
+    if found is None:
+        raise Invalid(f"{file} has no flow {function!r}; {known}")
+    raise Invalid(
+        f"{function!r} in {file} is a {type(found).__name__} and no flow; put @flow on it, "
+        f"or name another: {known}"
+    )
+
+
+def execute(module: ModuleType, job: Job, backend: Backend) -> Finished:
+    """Run one flow of a module to its end, and return how it ended.
+
+    Never raises for what a user did wrong: that is a `FAILED` state with one clear message.
+    SIGTERM cancels the run. All other reports than the last go to ``backend``.
+    """
+    try:
+        with cancelled_by_sigterm():
+            flow = flow_of(module, job.function)
+            return _finished(flow, _run(flow, job, backend), job.run_id)
+    except Invalid as error:
+        return Finished(_failed_state(str(error)), encode_error(error, job.run_id))
+    except BaseException as error:
+        outcome = failed(error, time.time())
+        return Finished(outcome.state, encode_error(error, job.run_id))
+
+
+def _run(flow: AnyFlow, job: Job, backend: Backend) -> Outcome:
+    context = FlowContext(
+        id=job.run_id,
+        name=job.run_name,
+        flow_name=flow.name,
+        backend=backend,
+        parent=job.parent_run_id,
+        tags=job.tags,
+        deployment=job.deployment,
+        top=True,
+        is_async=flow.is_async,
+        log_prints=flow.log_prints,
+        task_runner=flow.task_runner,
+    )
+    run = FlowAttempts(flow, flow.plan, context)
+    parameters = flow.accept(run, (), job.parameters)
+    args, kwargs = flow.signature.arguments(parameters) if parameters else ((), {})
+    steps = attempts(run, args, kwargs, flow.fn, time.time)
+    if flow.is_async:
+        return _run_async(steps, context)
+    return blocking.drive(steps, context)
+
+
+def _run_async(steps: Steps, context: FlowContext) -> Outcome:
+    import asyncio
+    import signal
+
+    from stoker.engine import looping
+    from stoker.engine.interrupts import in_main_thread
+
+    async def main() -> Outcome:
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        assert task is not None
+        if in_main_thread():
+            # Raising in the middle of the event loop would break it: the task is cancelled.
+            signal.signal(
+                signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(task.cancel) and None
+            )
+        return await looping.drive(steps, context)
+
+    return asyncio.run(main())
+
+
+def _finished(flow: AnyFlow, outcome: Outcome, run_id: str) -> Finished:
+    state = outcome.state
+    if outcome.error is not None:
+        return Finished(state, encode_error(outcome.error, run_id))
+    if flow.persist_result is False:
+        return Finished(state)
+    result: ResultRecord | None = None
+    try:
+        result = encode(outcome.value, run_id)
+    except Unserialisable as error:
+        return Finished(_failed_state(str(error)), encode_error(error, run_id))
+    except OSError as error:
+        text = f"its result cannot be written: {one_line(error)}"
+        return Finished(_failed_state(text), encode_error(error, run_id))
+    return Finished(state, result)
+
+
+def _failed_state(message: str) -> StateRecord:
+    return StateRecord(StateType.FAILED, "Failed", time.time(), message)

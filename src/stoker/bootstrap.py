@@ -7,7 +7,7 @@ import ipaddress
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -85,7 +85,7 @@ def _is_loopback(host: str) -> bool:
 
 
 @contextmanager
-def _lock(home: Path) -> Iterator[Callable[[str], None]]:
+def _lock(home: Path) -> Generator[Callable[[str], None]]:
     """Hold the home's lock; yields what writes the server's address beside it."""
     handle = os.open(home / "server.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     file = home / "server.json"

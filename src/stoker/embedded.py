@@ -145,12 +145,10 @@ class EmbeddedBackend:
         with self._lock:
             gathered, self._buffer = self._buffer, []
             self._scheduled = False
-        frames = [
-            Frame(
-                run_id, 1, next(self._numbers[run_id]), [one for _, some in group for one in some]
-            )
-            for run_id, group in itertools.groupby(gathered, key=lambda item: item[0])
-        ]
+        frames: list[Frame] = []
+        for run_id, group in itertools.groupby(gathered, key=lambda item: item[0]):
+            reports = [report for _, several in group for report in several]
+            frames.append(Frame(run_id, 1, next(self._numbers[run_id]), reports))
         ingest(Unit(records, time.time()), self._host_id, frames)
 
     def _note_failure(self, done: Future[None]) -> None:

@@ -86,14 +86,9 @@ def _stoker_error(_: AnyRequest, error: StokerError) -> Response[Problem]:
 
 def _validation_error(_: AnyRequest, error: ValidationException) -> Response[Problem]:
     """Name the fields that are wrong, and what is allowed."""
-    extra: Any = error.extra or []
-    fields = [
-        f"{item.get('key') or 'body'}: {item.get('message', '')}"
-        if isinstance(item, dict)
-        else item
-        for item in extra
-    ]
-    return _answer(422, "Invalid", "; ".join(map(str, fields)) or error.detail)
+    problems: list[dict[str, Any]] = error.extra if isinstance(error.extra, list) else []
+    fields = [f"{one.get('key', 'body')}: {one.get('message', '')}" for one in problems]
+    return _answer(422, "Invalid", "; ".join(fields) or error.detail)
 
 
 def _http_error(_: AnyRequest, error: HTTPException) -> Response[Problem]:

@@ -78,9 +78,7 @@ def resolve(template: Json, job_variables: Json) -> Json:
         )
     values: Json = {name: schema.get("default") for name, schema in properties.items()}
     for name, value in job_variables.items():
-        if name == "env":
-            value = {**(values.get("env") or {}), **value}
-        values[name] = value
+        values[name] = {**(values.get("env") or {}), **value} if name == "env" else value
     return cast(Json, _fill(template.get("job_configuration", {}), values))
 
 
@@ -105,12 +103,17 @@ def lane_of(pool: WorkPool, configuration: Json) -> str:
     return hashlib.sha256(text).hexdigest()[:16]
 
 
+def text_values(env: Json | None) -> dict[str, str]:
+    """An environment from JSON, whose values may have been written as numbers."""
+    return {name: str(value) for name, value in (env or {}).items()}
+
+
 def code_of(deployment: Deployment, configuration: Json) -> Code:
     """Return what a zygote imports for a deployment."""
     return Code(
         path=deployment.path,
         file=deployment.entrypoint.rpartition(":")[0],
-        env={name: str(value) for name, value in (configuration.get("env") or {}).items()},
+        env=text_values(configuration.get("env")),
         python=configuration.get("python") or "",
         working_dir=configuration.get("working_dir") or "",
     )

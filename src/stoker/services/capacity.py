@@ -78,8 +78,7 @@ def _lanes(records: Records, pool: WorkPool) -> dict[str, Json]:
     """The pool's lanes and their infrastructure; that of its bare template first."""
     lanes: dict[str, Json] = {}
     variables: list[Json] = [{}]
-    for deployment in records.deployments(pool.name):
-        variables.append(deployment.job_variables)
+    variables.extend(deployment.job_variables for deployment in records.deployments(pool.name))
     for count in records.queued_counts(pool.name):
         runs = records.queued(pool.name, count.queue, count.lane, 1)
         variables.extend(run.job_variables for run in runs)

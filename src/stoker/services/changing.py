@@ -64,9 +64,8 @@ def _slot_freed(unit: Unit, pool_name: str, host_id: str) -> None:
     if host is None or pool is None or host.state is HostState.DEAD:
         return
     host.idle_since = unit.now
-    present = sum(
-        other.is_present and other.lane == host.lane for other in records.hosts(pool.name)
-    )
+    others = [other for other in records.hosts(pool.name) if other.lane == host.lane]
+    present = sum(other.is_present for other in others)
     if pool.warm.idle_timeout == 0 and host.is_present and present > pool.warm.min:
         host.state = HostState.DRAINING
         unit.draining.add(host_id)

@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from stoker.domain.deployments import Code
-from stoker.domain.errors import StokerError
 from stoker.domain.jobs import Job
 from stoker.domain.leases import Lease, Lendable, has_room
 from stoker.domain.pools import WorkPool, WorkQueue
 from stoker.domain.runs import FlowRun
-from stoker.domain.templates import CODE_KEYS, code_of, resolve
+from stoker.domain.templates import CODE_KEYS, code_of, resolve, text_values
 from stoker.domain.transitions import Command, Wish
 from stoker.services.changing import change
 from stoker.services.unit import ReadyHost, Unit
@@ -121,7 +120,7 @@ class _Claim:
     def _nested_host(
         self, run: FlowRun, queue: str, code: Code, lenders: list[Lendable]
     ) -> ReadyHost | None:
-        """A host whose slot a waiting run lends, where the worker's limit allows; else a free one."""
+        """A host whose slot a waiting run lends, if its worker's limit allows; else a free one."""
         for host in self._hosts:
             if host.lane != run.lane or not host.serves(queue):
                 continue
@@ -216,7 +215,7 @@ def _job(run: FlowRun, target: _Target) -> Job:
         code=target.code,
         function=target.function,
         parameters=run.parameters,
-        env={name: str(value) for name, value in run.job_variables.get("env", {}).items()},
+        env=text_values(run.job_variables.get("env")),
         flow_name=run.flow_name,
         run_name=run.name,
         deployment=run.deployment or "",

@@ -31,7 +31,7 @@ class Dispatcher:
 
     def __init__(self, store: Store, clock: Clock, *, ack_timeout: float) -> None:
         self.watch = Watch()
-        self.on_demand: Callable[[str], None] = lambda pool: None
+        self.on_demand: Callable[[str], None] = lambda _: None
         self._store = store
         self._clock = clock
         self._ack_timeout = ack_timeout

@@ -5,7 +5,7 @@ from msgspec import Raw, Struct
 
 from stoker.domain.deployments import Code
 from stoker.domain.hosts import ProcessIdentity
-from stoker.domain.jobs import Job as Job
+from stoker.domain.jobs import Job
 from stoker.domain.reports import Frame
 from stoker.domain.requests import Request
 

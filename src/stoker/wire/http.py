@@ -59,7 +59,7 @@ class PoolUpdate(Struct, kw_only=True):
 
     paused: bool | UnsetType = UNSET
     base_job_template: dict[str, Any] | UnsetType = UNSET
-    concurrency_limit: int | None | UnsetType = UNSET
+    concurrency_limit: int | UnsetType | None = UNSET
     warm: WarmKnobs | UnsetType = UNSET
     fence_after: float | UnsetType = UNSET
 

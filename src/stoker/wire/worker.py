@@ -3,8 +3,7 @@
 import msgspec
 from msgspec import Struct
 
-from stoker.domain.hosts import HostOrder as HostOrder
-from stoker.domain.hosts import ProcessIdentity
+from stoker.domain.hosts import HostOrder, ProcessIdentity
 from stoker.domain.pools import Machine
 from stoker.domain.reports import Frame
 from stoker.wire.host import WIRE_VERSION

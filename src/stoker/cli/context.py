@@ -1,0 +1,63 @@
+"""What commands share: the server to talk to, options, and values given on the command line."""
+
+from typing import Any
+
+import click
+import msgspec
+
+from stoker import settings
+from stoker.client.discovery import live_server
+from stoker.client.http import Api
+from stoker.domain.errors import Unavailable
+
+
+def open_api() -> Api:
+    """Return a client of the server that is set, or that runs on this home.
+
+    Raises:
+        Unavailable: There is none.
+    """
+    found = settings.load()
+    url = found.api_url or live_server(found.home)
+    if url is None:
+        raise Unavailable(
+            f"no server runs on {found.home}; start one with `stoker up`, "
+            "or set STOKER_API_URL to one that runs elsewhere"
+        )
+    return Api(url, found.api_key, found.request_timeout)
+
+
+def values(pairs: tuple[str, ...], option: str) -> dict[str, Any]:
+    """Read ``k=v`` options. A value that is JSON is taken as such, all else as text.
+
+    Raises:
+        BadParameter: There is no name, or no ``=``.
+
+    Example:
+        >>> values(("n=3", "name=ada"), "--param")
+        {'n': 3, 'name': 'ada'}
+    """
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not name or not equals:
+            raise click.BadParameter(f"{pair!r} has not the form NAME=VALUE", param_hint=option)
+        try:
+            found[name] = msgspec.json.decode(text)
+        except msgspec.DecodeError:
+            found[name] = text
+    return found
+
+
+def json_object(text: str | None, option: str) -> dict[str, Any]:
+    """Read an option that is a JSON object.
+
+    Raises:
+        BadParameter: It is something else.
+    """
+    if text is None:
+        return {}
+    try:
+        return msgspec.json.decode(text, type=dict[str, Any])
+    except msgspec.MsgspecError as error:
+        raise click.BadParameter(f"is no JSON object: {error}", param_hint=option) from None

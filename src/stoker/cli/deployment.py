@@ -1,0 +1,155 @@
+"""``stoker deployment``."""
+
+import sys
+from typing import Any
+
+import click
+
+from stoker.cli.context import json_object, open_api, values
+from stoker.cli.output import as_json, clock, duration, print_fields, print_json, print_table
+from stoker.cli.watch import watch as watch_run
+from stoker.domain.deployments import Parameter
+from stoker.domain.requests import StartRun
+from stoker.domain.states import StateType
+
+
+@click.group()
+def deployment() -> None:
+    """Run and show deployments."""
+
+
+@deployment.command()
+@click.argument("name", metavar="FLOW/NAME")
+@click.option(
+    "--param",
+    "pairs",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A parameter: JSON, else text. May be repeated.",
+)
+@click.option("--params", metavar="JSON", help="Parameters as one JSON object.")
+@click.option("--watch", is_flag=True, help="Follow it; exit with 1 unless it completes.")
+@click.option("--name", "run_name", help="The run's name.")
+@click.option("--tag", "tags", multiple=True, help="A tag besides the deployment's.")
+@click.option(
+    "--job-variable",
+    "variables",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Overrides the deployment's: JSON, else text.",
+)
+@as_json
+def run(
+    name: str,
+    pairs: tuple[str, ...],
+    params: str | None,
+    watch: bool,
+    run_name: str | None,
+    tags: tuple[str, ...],
+    variables: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Start a run of the deployment FLOW/NAME."""
+    parameters = json_object(params, "--params") | values(pairs, "--param")
+    request = StartRun(
+        deployment=name,
+        parameters=parameters,
+        name=run_name,
+        tags=list(tags),
+        job_variables=values(variables, "--job-variable"),
+    )
+    with open_api() as api:
+        started = api.start_run(request)
+        if not as_json:
+            click.echo(f"Flow run {started.name!r} of {name}: {started.id}")
+        if not watch:
+            if as_json:
+                print_json(started)
+            else:
+                click.echo(f"Follow it: stoker flow-run logs {started.id} --follow")
+            return
+        ended = api.wait_run(started.id) if as_json else watch_run(api, started.id)
+    if as_json:
+        print_json(ended)
+    else:
+        took = None if ended.ended is None else ended.ended - ended.created
+        parts = [f"It took {duration(took)}"] if took is not None else []
+        if ended.anatomy.seconds is not None:
+            parts.append(f"its {ended.anatomy.start_class} start {duration(ended.anatomy.seconds)}")
+        click.echo(", ".join(parts) + "." if parts else "")
+    if ended.state.type is not StateType.COMPLETED:
+        sys.exit(1)
+
+
+@deployment.command()
+@as_json
+def ls(as_json: bool) -> None:
+    """List the deployments."""
+    with open_api() as api:
+        found = api.deployments()
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        ("Deployment", "Pool", "Queue", "Entrypoint", "Tags", "Updated"),
+        [
+            (d.full_name, d.pool, d.queue, d.entrypoint, ", ".join(d.tags), clock(d.updated))
+            for d in found
+        ],
+        empty="No deployments. Make one: stoker deploy FILE.py:FLOW -n NAME -p POOL",
+    )
+
+
+@deployment.command()
+@click.argument("name", metavar="FLOW/NAME")
+@as_json
+def inspect(name: str, as_json: bool) -> None:
+    """Show the deployment FLOW/NAME."""
+    with open_api() as api:
+        found = api.deployment(name)
+    if as_json:
+        print_json(found)
+        return
+    print_fields(
+        [
+            ("Name", found.full_name),
+            ("Id", found.id),
+            ("Entrypoint", found.entrypoint),
+            ("Folder", found.path),
+            ("Pool", f"{found.pool}, queue {found.queue}"),
+            ("Takes", _signature(found.signature)),
+            ("Parameters", _assigned(found.parameters)),
+            ("Job variables", _assigned(found.job_variables)),
+            ("Tags", ", ".join(found.tags) or None),
+            ("Timeout", duration(found.timeout)),
+            ("Isolation", found.isolation),
+            ("Created", clock(found.created)),
+            ("Updated", clock(found.updated)),
+        ]
+    )
+
+
+@deployment.command()
+@click.argument("name", metavar="FLOW/NAME")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+def delete(name: str, yes: bool) -> None:
+    """Delete the deployment FLOW/NAME."""
+    if not yes and sys.stdin.isatty():
+        click.confirm(f"Delete the deployment {name}?", abort=True)
+    with open_api() as api:
+        api.delete_deployment(name)
+    click.echo(f"Deployment {name} is deleted.")
+
+
+def _signature(signature: list[Parameter] | None) -> str:
+    if signature is None:
+        return "any parameter"
+    shown = [
+        p.name + (f": {p.type}" if p.type else "") + ("" if p.required else " (optional)")
+        for p in signature
+    ]
+    return ", ".join(shown) or "no parameter"
+
+
+def _assigned(found: dict[str, Any]) -> str | None:
+    return ", ".join(f"{name}={value!r}" for name, value in found.items()) or None

@@ -1,0 +1,34 @@
+"""The ``stoker`` command."""
+
+import click
+
+from stoker.cli.lazy import LazyGroup, Table
+
+COMMANDS: Table = {
+    "up": ("stoker.cli.up:up", "Start a server, a work pool and its worker together."),
+    "server": ("stoker.cli.server:server", "Run the API server."),
+    "worker": ("stoker.cli.worker:worker", "Run a worker of a work pool."),
+    "work-pool": ("stoker.cli.work_pool:work_pool", "Create, change and show work pools."),
+    "work-queue": ("stoker.cli.work_queue:work_queue", "Create, change and show work queues."),
+    "deploy": ("stoker.cli.deploy:deploy", "Deploy a flow to a work pool."),
+    "deployment": ("stoker.cli.deployment:deployment", "Run and show deployments."),
+    "flow-run": ("stoker.cli.flow_run:flow_run", "Show, follow and cancel flow runs."),
+    "config": ("stoker.cli.config:config", "Show the settings."),
+    "version": ("stoker.cli.version:version", "Show the version."),
+}
+
+
+@click.group(
+    cls=LazyGroup, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
+)
+def cli() -> None:
+    """Run Python workflows: each run isolated, started on a warm slot in milliseconds."""
+
+
+def main() -> None:
+    """Run the command line; the console script."""
+    cli(prog_name="stoker")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""Following a flow run on the terminal: its states and log lines as they come."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import click
+
+from stoker.cli.output import millis_clock
+from stoker.client.http import Api
+from stoker.domain.errors import Unavailable
+from stoker.domain.runs import FlowRun, StoredLogLine
+from stoker.domain.states import StateRecord, StateType
+
+T = TypeVar("T")
+
+PATIENCE = 60.0
+"""Seconds for which the server may be away."""
+
+COLOURS = {
+    StateType.COMPLETED: "green",
+    StateType.FAILED: "red",
+    StateType.CRASHED: "red",
+    StateType.CANCELLED: "yellow",
+    StateType.CANCELLING: "yellow",
+}
+
+
+def watch(api: Api, run_id: str) -> FlowRun:
+    """Print a run's states and log lines until it is over, and return it."""
+    after = states_seen = 0
+    reason = None
+    hold = 0.0
+    while True:
+        lines = patiently(lambda: api.logs(run_id, after=after, wait=hold))  # noqa: B023
+        states = patiently(lambda: api.run_states(run_id))
+        run = patiently(lambda: api.run(run_id))
+        shown: list[tuple[float, str]] = [(line.at, format_line(line)) for line in lines]
+        shown += [(state.at, format_state(state)) for state in states[states_seen:]]
+        # States that were entered at the same moment stay in order: the sort is stable.
+        for _, text in sorted(shown, key=lambda entry: entry[0]):
+            click.echo(text)
+        if run.waiting_for and run.waiting_for != reason and not run.state.is_terminal:
+            click.echo(f"{' ' * 12} | waits: {run.waiting_for}")
+        reason = run.waiting_for
+        states_seen = len(states)
+        if lines:
+            after = lines[-1].id
+        elif run.state.is_terminal:
+            return run
+        # What a run waits for may change without a log line; once it runs there is one.
+        hold = 30.0 if run.state.type is StateType.RUNNING else 1.0
+
+
+def follow_logs(api: Api, run_id: str, show: Callable[[StoredLogLine], None]) -> None:
+    """Show a run's log lines as they come, until it is over."""
+    after = 0
+    while True:
+        over = patiently(lambda: api.run(run_id)).state.is_terminal
+        hold = 0.0 if over else 30.0
+        lines = patiently(lambda: api.logs(run_id, after=after, wait=hold))  # noqa: B023
+        for line in lines:
+            show(line)
+            after = line.id
+        if over and not lines:
+            return
+
+
+def format_line(line: StoredLogLine) -> str:
+    """A log line as the terminal shows it."""
+    level = logging.getLevelName(line.level)
+    return f"{millis_clock(line.at)} | {level:<8} | {line.logger} | {line.message}"
+
+
+def format_state(state: StateRecord) -> str:
+    """A state as the terminal shows it."""
+    name = click.style(state.name, fg=COLOURS.get(state.type), bold=True)
+    text = f"{millis_clock(state.at)} | {name}"
+    return f"{text}: {state.message}" if state.message else text
+
+
+def patiently(call: Callable[[], T]) -> T:
+    """Call again while the server is away, which is said once on standard error."""
+    deadline = None
+    while True:
+        try:
+            return call()
+        except Unavailable as error:
+            now = time.monotonic()
+            if deadline is None:
+                deadline = now + PATIENCE
+                click.echo(f"{error}; waiting for it", err=True)
+            if now >= deadline:
+                raise
+            time.sleep(0.5)

@@ -16,6 +16,12 @@ from stoker.wire import host as wire
 Found = TypeVar("Found")
 
 
+def decode(data: bytes | str) -> wire.FromHost:
+    """Decode what a host sent."""
+    assert isinstance(data, bytes)
+    return msgspec.msgpack.decode(data, type=wire.FromHost)
+
+
 class FakeApi:
     """A WebSocket server that speaks `stoker.wire.host`, for one host at a time.
 
@@ -81,7 +87,7 @@ class FakeApi:
 
     async def _serve(self, connection: ServerConnection) -> None:
         try:
-            hello = msgspec.msgpack.decode(await connection.recv(), type=wire.FromHost)
+            hello = decode(await connection.recv())
             assert isinstance(hello, wire.HostHello)
             if self.refusal is not None:
                 await self._note(hello)
@@ -95,7 +101,7 @@ class FakeApi:
             self.connections += 1
             await self._note(hello)
             async for data in connection:
-                await self._hear(msgspec.msgpack.decode(data, type=wire.FromHost))
+                await self._hear(decode(data))
         except ConnectionClosed:
             pass
         finally:

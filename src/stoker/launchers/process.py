@@ -1,0 +1,216 @@
+"""Launches hosts as processes of this machine, and watches them by their pidfds."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from stoker.domain.hosts import ProcessIdentity
+from stoker.ports.launcher import HostConfig, Launch, OnExit
+from stoker.process_identity import identify, start_time, this_machine
+
+logger = logging.getLogger("stoker.launchers")
+
+AGENT = "stoker.host.agent"
+MARK = "STOKER_HOST_ID"
+"""Variable that every process of a host inherits, its agent's own excepted."""
+TAIL_LINES = 8
+"""Lines of a host's log that are told when it failed."""
+SWEEPS = 50
+"""Looks for processes that a dead host has left, at the most, one after the other."""
+SWEEP_PAUSE = 0.02
+"""Seconds between two of them: what was killed needs a moment to be gone."""
+
+
+class Watched(Struct, eq=False):
+    """A host that is watched.
+
+    Attributes:
+        process: Which process it is.
+        pidfd: Tells its end.
+        own: Whether this process started it, and has to reap it.
+        log: Its log; None where another process launched it.
+    """
+
+    process: ProcessIdentity
+    pidfd: int
+    own: bool
+    log: Path | None
+
+
+class ProcessLauncher:
+    """A `Launcher` for this machine.
+
+    Args:
+        on_exit: Called once a host and everything that it started has ended.
+        python: The interpreter of hosts; this one by default.
+    """
+
+    def __init__(self, on_exit: OnExit, python: str = sys.executable) -> None:
+        self._on_exit = on_exit
+        self._python = python
+        self._hosts: dict[str, Watched] = {}
+        self._sweeps: set[asyncio.Task[None]] = set()
+
+    async def launch(self, launch: Launch) -> ProcessIdentity:
+        """Start a host in a session of its own; see `Launcher.launch`."""
+        config = launch.config
+        log = log_path(config)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        reader, writer = os.pipe()
+        try:
+            pid = self._spawn(reader, log, config)
+            with contextlib.suppress(BrokenPipeError):
+                os.write(writer, msgspec.json.encode(config) + b"\n")
+        finally:
+            os.close(reader)
+            os.close(writer)
+        # It cannot be gone, and its pid another's: this process has not reaped it yet.
+        pidfd = os.pidfd_open(pid)
+        try:
+            process = identify(pid)
+        except ProcessLookupError:
+            process = ProcessIdentity(pid, 0, this_machine())
+        self._watch(config.host_id, Watched(process, pidfd, own=True, log=log))
+        return process
+
+    def _spawn(self, stdin: int, log: Path, config: HostConfig) -> int:
+        environ = {name: text for name, text in os.environ.items() if name[:7] != "STOKER_"}
+        return os.posix_spawn(
+            self._python,
+            # -P: the folder where the worker was started is no place to import from.
+            [self._python, "-P", "-m", AGENT],
+            environ | {"STOKER_HOME": config.home},
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, stdin, 0),
+                (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+                (os.POSIX_SPAWN_DUP2, 1, 2),
+            ],
+            setsid=True,
+            setsigmask=[],
+            setsigdef=[signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGHUP],
+        )
+
+    def adopt(self, host_id: str, process: ProcessIdentity) -> None:
+        """Watch a host that another worker launched; see `Launcher.adopt`."""
+        machine = this_machine()
+        if host_id in self._hosts:
+            return
+        if process.machine != machine:
+            if process.machine.name == machine.name:
+                self._tell_soon(host_id, "its machine was started again")
+            else:
+                logger.warning("host %s is on %s, not here", host_id, process.machine.name)
+            return
+        try:
+            pidfd = os.pidfd_open(process.pid)
+        except ProcessLookupError:
+            self._tell_soon(host_id, "its process is gone")
+            return
+        if start_time(process.pid) != process.started:
+            os.close(pidfd)
+            self._tell_soon(host_id, "its process is gone")
+            return
+        self._watch(host_id, Watched(process, pidfd, own=False, log=None))
+
+    def _watch(self, host_id: str, host: Watched) -> None:
+        self._hosts[host_id] = host
+        asyncio.get_running_loop().add_reader(host.pidfd, self._on_end, host_id)
+
+    def _on_end(self, host_id: str) -> None:
+        host = self._hosts[host_id]
+        self._let_go(host_id)
+        reason = "its process is gone"
+        if host.own:
+            _, status = os.waitpid(host.process.pid, 0)
+            reason = explain(os.waitstatus_to_exitcode(status), host.log)
+        self._tell_soon(host_id, reason)
+
+    def _let_go(self, host_id: str) -> None:
+        host = self._hosts.pop(host_id)
+        asyncio.get_running_loop().remove_reader(host.pidfd)
+        os.close(host.pidfd)
+
+    def _tell_soon(self, host_id: str, reason: str) -> None:
+        task = asyncio.get_running_loop().create_task(self._tell(host_id, reason))
+        self._sweeps.add(task)
+        task.add_done_callback(self._sweeps.discard)
+
+    async def _tell(self, host_id: str, reason: str) -> None:
+        for _ in range(SWEEPS):
+            if not await asyncio.to_thread(kill_marked, f"{MARK}={host_id}".encode()):
+                break
+            await asyncio.sleep(SWEEP_PAUSE)
+        self._on_exit(host_id, reason)
+
+    async def stop(self, host_id: str, *, now: bool) -> None:
+        """Ask a host to drain, or end it; see `Launcher.stop`."""
+        host = self._hosts.get(host_id)
+        if host is not None:
+            with contextlib.suppress(ProcessLookupError):
+                number = signal.SIGKILL if now else signal.SIGTERM
+                signal.pidfd_send_signal(host.pidfd, number)
+
+    async def close(self, *, wait: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Stop watching; hosts live on. ``wait`` is awaited before."""
+        if wait is not None:
+            await wait()
+        for host_id in list(self._hosts):
+            self._let_go(host_id)
+        for task in list(self._sweeps):
+            await task
+
+
+def log_path(config: HostConfig) -> Path:
+    """Return where a host's own output goes."""
+    return Path(config.home) / "logs" / f"host-{config.host_id}.log"
+
+
+def explain(code: int, log: Path | None) -> str:
+    """Say how a host ended, with the end of its log where something was wrong."""
+    if code == 0:
+        return "it left"
+    how = f"it ended with exit code {code}"
+    if code < 0:
+        how = f"it was killed by {signal.Signals(-code).name}"
+    lines: list[str] = []
+    if log is not None:
+        with contextlib.suppress(OSError):
+            lines = log.read_text(errors="replace").rstrip().splitlines()[-TAIL_LINES:]
+    return "\n".join([f"{how}; the end of {log}:", *lines]) if lines else how
+
+
+def kill_marked(mark: bytes) -> int:
+    """Kill all processes whose environment at their start had an entry; return how many.
+
+    A host's zygotes and their children die with its agent. What the runs themselves had started
+    does not; it is found by the environment that it inherited.
+    """
+    killed = 0
+    for name in os.listdir("/proc"):
+        if not name.isdigit() or not _has_mark(name, mark):
+            continue
+        with contextlib.suppress(OSError):
+            pidfd = os.pidfd_open(int(name))
+            try:
+                if _has_mark(name, mark):
+                    signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+                    killed += 1
+            finally:
+                os.close(pidfd)
+    return killed
+
+
+def _has_mark(pid: str, mark: bytes) -> bool:
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            return mark in file.read().split(b"\0")
+    except OSError:
+        return False

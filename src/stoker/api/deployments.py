@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from litestar import Controller, delete, get, put
+from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from stoker.api.access import scope
@@ -43,17 +44,21 @@ class Deployments(Controller):
     tags: Sequence[str] | None = ("Deployments",)
 
     @put("/", opt=scope("deployments:write"), summary="Create or replace a deployment")
-    async def put(self, context: Context, data: JSONBody[Deployment]) -> Deployment:
+    async def put(
+        self, context: NamedDependency[Context], data: JSONBody[Deployment]
+    ) -> Deployment:
         """Store it by flow and name; its id and lane are the server's."""
         return await put_deployment(context, data)
 
     @get("/", opt=scope("deployments:read"), summary="List deployments")
-    async def list_all(self, context: Context) -> list[Deployment]:
+    async def list_all(self, context: NamedDependency[Context]) -> list[Deployment]:
         """Return all; those that ran last first."""
         return await context.dispatcher.read(lambda records: records.deployments())
 
     @get("/{flow:str}/{name:str}", opt=scope("deployments:read"), summary="Read a deployment")
-    async def read(self, context: Context, flow: FromPath[str], name: FromPath[str]) -> Deployment:
+    async def read(
+        self, context: NamedDependency[Context], flow: FromPath[str], name: FromPath[str]
+    ) -> Deployment:
         """Return one by its flow and name."""
         full_name = f"{flow}/{name}"
         return await context.dispatcher.read(
@@ -61,7 +66,9 @@ class Deployments(Controller):
         )
 
     @delete("/{flow:str}/{name:str}", opt=scope("deployments:write"), summary="Delete a deployment")
-    async def remove(self, context: Context, flow: FromPath[str], name: FromPath[str]) -> None:
+    async def remove(
+        self, context: NamedDependency[Context], flow: FromPath[str], name: FromPath[str]
+    ) -> None:
         """Forget it and cancel its queued runs; running ones go on."""
         full_name = f"{flow}/{name}"
         await context.dispatcher.transact(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from litestar import Controller, get, post
+from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from stoker.api.access import scope
@@ -25,6 +26,7 @@ MAX_WAIT = 300.0
 """Seconds for which a request is held at the most; a longer wait asks again."""
 
 Limit = Annotated[int, QueryParameter(ge=1, le=1000)]
+States = Annotated[list[StateType] | None, QueryParameter(name="state")]
 Wait = Annotated[float, QueryParameter(ge=0)]
 
 
@@ -51,14 +53,16 @@ class FlowRuns(Controller):
     tags: Sequence[str] | None = ("Flow runs",)
 
     @post("/", opt=scope("runs:write"), summary="Start a run of a deployment")
-    async def start(self, context: Context, data: JSONBody[StartRun]) -> FlowRun:
+    async def start(self, context: NamedDependency[Context], data: JSONBody[StartRun]) -> FlowRun:
         """Store the run and give it a slot if one is free; wait for its end where asked to."""
         if data.timeout is None or data.timeout > MAX_WAIT:
             data.timeout = MAX_WAIT
         return await start_run(context, data, None)
 
     @post("/batch", opt=scope("runs:write"), summary="Start many runs, all or none")
-    async def start_many(self, context: Context, data: JSONBody[StartRuns]) -> RunIds:
+    async def start_many(
+        self, context: NamedDependency[Context], data: JSONBody[StartRuns]
+    ) -> RunIds:
         """Store the runs in one transaction."""
         runs = await context.dispatcher.transact(lambda unit: submit(unit, data.runs))
         return RunIds(ids=[run.id for run in runs])
@@ -66,8 +70,8 @@ class FlowRuns(Controller):
     @get("/", opt=scope("runs:read"), summary="List runs, newest first")
     async def list_runs(
         self,
-        context: Context,
-        state: FromQuery[list[StateType] | None] = None,
+        context: NamedDependency[Context],
+        wanted: States = None,
         deployment: FromQuery[str | None] = None,
         flow: FromQuery[str | None] = None,
         pool: FromQuery[str | None] = None,
@@ -77,7 +81,7 @@ class FlowRuns(Controller):
     ) -> RunPage:
         """Return one page; ``next`` is the ``before`` of the one that follows."""
         which = RunFilter(
-            states=state or (),
+            states=wanted or (),
             deployment=deployment,
             flow=flow,
             pool=pool,
@@ -89,7 +93,7 @@ class FlowRuns(Controller):
         return RunPage(runs=runs, next=runs[-1].id if len(runs) == limit else None)
 
     @get("/{run_id:str}", opt=scope("runs:read"), summary="Read a run")
-    async def read(self, context: Context, run_id: FromPath[str]) -> FlowRun:
+    async def read(self, context: NamedDependency[Context], run_id: FromPath[str]) -> FlowRun:
         """Return the run, with why it waits where it does."""
         now, outlook = context.clock.now(), context.provisioner.outlook
 
@@ -101,12 +105,16 @@ class FlowRuns(Controller):
         return await context.dispatcher.read(work)
 
     @get("/{run_id:str}/wait", opt=scope("runs:read"), summary="Wait for a run's end")
-    async def wait(self, context: Context, run_id: FromPath[str], timeout: Wait = 60.0) -> FlowRun:
+    async def wait(
+        self, context: NamedDependency[Context], run_id: FromPath[str], timeout: Wait = 60.0
+    ) -> FlowRun:
         """Answer once the run is over, or with the run as it is after ``timeout`` seconds."""
         return await context.dispatcher.await_run(run_id, None, min(timeout, MAX_WAIT))
 
     @get("/{run_id:str}/states", opt=scope("runs:read"), summary="Read a run's history")
-    async def states(self, context: Context, run_id: FromPath[str]) -> list[StateRecord]:
+    async def states(
+        self, context: NamedDependency[Context], run_id: FromPath[str]
+    ) -> list[StateRecord]:
         """Return the states that the run has been in, oldest first."""
 
         def work(records: Records) -> list[StateRecord]:
@@ -119,7 +127,9 @@ class FlowRuns(Controller):
         return await context.dispatcher.read(work)
 
     @get("/{run_id:str}/task-runs", opt=scope("runs:read"), summary="Read a run's task runs")
-    async def task_runs(self, context: Context, run_id: FromPath[str]) -> list[TaskRun]:
+    async def task_runs(
+        self, context: NamedDependency[Context], run_id: FromPath[str]
+    ) -> list[TaskRun]:
         """Return the task runs, oldest first."""
 
         def work(records: Records) -> list[TaskRun]:
@@ -131,7 +141,7 @@ class FlowRuns(Controller):
     @get("/{run_id:str}/logs", opt=scope("runs:read"), summary="Read a run's log")
     async def logs(
         self,
-        context: Context,
+        context: NamedDependency[Context],
         run_id: FromPath[str],
         after: FromQuery[int] = 0,
         limit: Limit = 1000,
@@ -160,6 +170,6 @@ class FlowRuns(Controller):
                 news.cancel()
 
     @post("/{run_id:str}/cancel", opt=scope("runs:write"), status_code=200, summary="Cancel a run")
-    async def cancel(self, context: Context, run_id: FromPath[str]) -> FlowRun:
+    async def cancel(self, context: NamedDependency[Context], run_id: FromPath[str]) -> FlowRun:
         """Cancel the run, and the runs that it waits for."""
         return await context.dispatcher.transact(lambda unit: cancel(unit, run_id))

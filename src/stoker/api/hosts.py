@@ -5,6 +5,7 @@ from collections.abc import Coroutine, Sequence
 
 import msgspec
 from litestar import websocket
+from litestar.di import NamedDependency
 from litestar.exceptions import WebSocketDisconnect
 from msgspec import Raw
 
@@ -83,7 +84,7 @@ class SocketHostLink:
 
 
 @websocket("/api/hosts/connect", opt=scope("hosts:connect"))
-async def host_socket(socket: Socket, context: Context) -> None:
+async def host_socket(socket: Socket, context: NamedDependency[Context]) -> None:
     """One connection of one host, from its hello to its end."""
     await socket.accept()
     outgoing = Outgoing(socket)

@@ -1,6 +1,7 @@
 """Endpoints for scripts that run their flows themselves, and of the server's health."""
 
 from litestar import delete, get, post
+from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from stoker.api.access import scope
@@ -13,14 +14,14 @@ from stoker.wire.http import Health, ReportFrames, ScriptHello
 
 
 @get("/api/health", opt=scope("server:read"), tags=["Server"], summary="Is the server up?")
-async def health(context: Context) -> Health:
+async def health(context: NamedDependency[Context]) -> Health:
     """Answer once the store answers."""
     await context.dispatcher.read(lambda records: records.pools())
     return Health(version=context.version, home=context.home, database=context.database)
 
 
 @post("/api/scripts", opt=scope("reports:write"), status_code=204, tags=["Scripts"])
-async def hello(context: Context, data: JSONBody[ScriptHello]) -> None:
+async def hello(context: NamedDependency[Context], data: JSONBody[ScriptHello]) -> None:
     """A script will report runs that it executes itself."""
     process = ProcessIdentity(data.pid, data.started, Machine(data.machine_name, data.boot_id))
     until = context.clock.now() + context.lease
@@ -35,19 +36,19 @@ async def hello(context: Context, data: JSONBody[ScriptHello]) -> None:
     status_code=204,
     tags=["Scripts"],
 )
-async def heartbeat(context: Context, host_id: FromPath[str]) -> None:
+async def heartbeat(context: NamedDependency[Context], host_id: FromPath[str]) -> None:
     """The script is alive."""
     until = context.clock.now() + context.lease
     await context.dispatcher.transact(lambda unit: scripts.renew(unit, host_id, until))
 
 
 @delete("/api/scripts/{host_id:str}", opt=scope("reports:write"), tags=["Scripts"])
-async def bye(context: Context, host_id: FromPath[str]) -> None:
+async def bye(context: NamedDependency[Context], host_id: FromPath[str]) -> None:
     """The script ends; what it had not finished has crashed."""
     await context.dispatcher.transact(lambda unit: scripts.leave(unit, host_id))
 
 
 @post("/api/reports", opt=scope("reports:write"), status_code=204, tags=["Scripts"])
-async def reports(context: Context, data: JSONBody[ReportFrames]) -> None:
+async def reports(context: NamedDependency[Context], data: JSONBody[ReportFrames]) -> None:
     """Take in what a script's runs report."""
     await context.dispatcher.transact(lambda unit: ingest(unit, None, data.frames))

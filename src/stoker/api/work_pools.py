@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from litestar import Controller, delete, get, patch, post, put
+from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 from msgspec import UNSET, structs
 
@@ -34,7 +35,9 @@ class WorkPools(Controller):
     tags: Sequence[str] | None = ("Work pools",)
 
     @post("/", opt=scope("pools:write"), summary="Create a work pool")
-    async def create(self, context: Context, data: JSONBody[PoolCreate]) -> WorkPool:
+    async def create(
+        self, context: NamedDependency[Context], data: JSONBody[PoolCreate]
+    ) -> WorkPool:
         """Store it with its default queue."""
         pool = WorkPool(id="", **structs.asdict(data))
         return await context.dispatcher.transact(
@@ -42,7 +45,7 @@ class WorkPools(Controller):
         )
 
     @get("/", opt=scope("pools:read"), summary="List work pools")
-    async def list_all(self, context: Context) -> list[PoolDetail]:
+    async def list_all(self, context: NamedDependency[Context]) -> list[PoolDetail]:
         """Return all, with what they are doing."""
         connected = context.provisioner.worker_ids
         return await context.dispatcher.read(
@@ -50,7 +53,7 @@ class WorkPools(Controller):
         )
 
     @get("/{name:str}", opt=scope("pools:read"), summary="Read a work pool")
-    async def read(self, context: Context, name: FromPath[str]) -> PoolDetail:
+    async def read(self, context: NamedDependency[Context], name: FromPath[str]) -> PoolDetail:
         """Return one, with what it is doing."""
         connected = context.provisioner.worker_ids
         return await context.dispatcher.read(
@@ -59,7 +62,7 @@ class WorkPools(Controller):
 
     @patch("/{name:str}", opt=scope("pools:write"), summary="Change a work pool")
     async def update(
-        self, context: Context, name: FromPath[str], data: JSONBody[PoolUpdate]
+        self, context: NamedDependency[Context], name: FromPath[str], data: JSONBody[PoolUpdate]
     ) -> WorkPool:
         """Change what the body holds."""
         changes = {key: value for key, value in structs.asdict(data).items() if value is not UNSET}
@@ -68,13 +71,17 @@ class WorkPools(Controller):
         )
 
     @delete("/{name:str}", opt=scope("pools:write"), summary="Delete a work pool")
-    async def remove(self, context: Context, name: FromPath[str]) -> None:
+    async def remove(self, context: NamedDependency[Context], name: FromPath[str]) -> None:
         """Forget a pool that has no deployments and no runs."""
         await context.dispatcher.transact(lambda unit: administration.delete_pool(unit, name))
 
     @put("/{pool:str}/queues/{name:str}", opt=scope("pools:write"), summary="Set a work queue")
     async def put_queue(
-        self, context: Context, pool: FromPath[str], name: FromPath[str], data: JSONBody[QueuePut]
+        self,
+        context: NamedDependency[Context],
+        pool: FromPath[str],
+        name: FromPath[str],
+        data: JSONBody[QueuePut],
     ) -> WorkQueue:
         """Create or replace a queue."""
         queue = WorkQueue(pool=pool, name=name, **structs.asdict(data))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import msgspec
 from litestar import websocket
+from litestar.di import NamedDependency
 from litestar.exceptions import WebSocketDisconnect
 from msgspec.structs import replace
 
@@ -53,7 +54,7 @@ class SocketWorkerLink:
 
 
 @websocket("/api/workers/connect", opt=scope("workers:connect"))
-async def worker_socket(socket: Socket, context: Context) -> None:
+async def worker_socket(socket: Socket, context: NamedDependency[Context]) -> None:
     """One connection of one worker, from its hello to its end."""
     await socket.accept()
     outgoing = Outgoing(socket)

@@ -160,9 +160,7 @@ class Flow(Generic[P, R]):
         **kwargs: Any,
     ) -> "Coroutine[Any, Any, State[T]]": ...
     @overload
-    def __call__(
-        self, *args: Any, return_state: Literal[True], **kwargs: Any
-    ) -> "State[R]": ...
+    def __call__(self, *args: Any, return_state: Literal[True], **kwargs: Any) -> "State[R]": ...
     @overload
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
     @overload
@@ -251,7 +249,7 @@ class Flow(Generic[P, R]):
         from stoker import results
 
         if outcome.error is not None:
-            return results.encode_error(outcome.error, run_id)
+            return results.encode_error(outcome.error)
         if self.persist_result:
             return results.encode(outcome.value, run_id)
         return results.encode_small(outcome.value) if self.persist_result is None else None
@@ -336,6 +334,8 @@ def flow(fn: Any = None, /, **options: Unpack[FlowOptions]) -> Any:
         def etl(day: date) -> int: ...
         ```
     """
-    if fn is not None:
-        return Flow(fn, **options)
-    return lambda function: Flow(function, **options)
+
+    def decorate(function: Callable[P, R]) -> Flow[P, R]:
+        return Flow(function, **options)
+
+    return decorate if fn is None else decorate(fn)

@@ -64,9 +64,7 @@ class Future(Generic[R]):
         return self
 
     @overload
-    def result(
-        self, timeout: float | None = None, raise_on_failure: Literal[True] = True
-    ) -> R: ...
+    def result(self, timeout: float | None = None, raise_on_failure: Literal[True] = True) -> R: ...
     @overload
     def result(
         self, timeout: float | None = None, *, raise_on_failure: bool
@@ -166,9 +164,7 @@ def wait(futures: Iterable[Future[R]], timeout: float | None = None) -> Waited[R
     return Waited((done, [future for future in known if not future.done()]))
 
 
-def as_completed(
-    futures: Iterable[Future[R]], timeout: float | None = None
-) -> Iterator[Future[R]]:
+def as_completed(futures: Iterable[Future[R]], timeout: float | None = None) -> Iterator[Future[R]]:
     """Yield futures as they are done.
 
     Raises:

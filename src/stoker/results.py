@@ -5,6 +5,7 @@ Large ones lie in ``<home>/results``, named after their run.
 
 import os
 import pickle
+from math import isfinite
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,7 +24,7 @@ NOTHING = ResultRecord("json", b"null")
 LOOK_LIMIT = 10_000
 """Parts of a value that are looked at to see whether it is small enough to be kept anyway."""
 
-_ATOMS = frozenset({str, int, float, bool, type(None)})
+_ATOMS = frozenset({str, bool, type(None)})
 
 
 class Unserialisable(StokerError):
@@ -63,7 +64,7 @@ def is_plain(value: Any, limit: int | None = None) -> bool:
     seen = 0
     while todo:
         part = todo.pop()
-        kind = type(part)
+        kind = cast(type[Any], type(part))
         seen += 1
         if limit is not None and seen > limit:
             return False
@@ -74,11 +75,13 @@ def is_plain(value: Any, limit: int | None = None) -> bool:
                 if type(key) is not str:
                     return False
                 todo.append(item)
+        elif kind is float:
+            if not isfinite(part):
+                return False
+        elif kind is int:
+            if not -(1 << 63) <= part < 1 << 64:
+                return False
         elif kind not in _ATOMS:
-            return False
-        elif kind is float and (part != part or part in (float("inf"), float("-inf"))):
-            return False
-        elif kind is int and not -(1 << 63) <= part < 1 << 64:
             return False
     return True
 
@@ -116,7 +119,7 @@ def encode_small(value: Any) -> ResultRecord | None:
     return None if data is None or len(data) > INLINE_LIMIT else ResultRecord("json", data)
 
 
-def encode_error(error: BaseException, run_id: str) -> ResultRecord:
+def encode_error(error: BaseException) -> ResultRecord:
     """Serialise the exception that ended a run. Never fails."""
     from stoker.engine.tracebacks import user_traceback
 

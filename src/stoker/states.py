@@ -97,9 +97,7 @@ class State(Generic[R]):
         return State[Any](record.type, record.name, record.message, data, record.at)
 
     @classmethod
-    def from_record(
-        cls, record: StateRecord, result: ResultRecord | None = None
-    ) -> "State[Any]":
+    def from_record(cls, record: StateRecord, result: ResultRecord | None = None) -> "State[Any]":
         """Make the state of a run that was read; its result is decoded when it is asked for."""
         state = State[Any](record.type, record.name, record.message, None, record.at)
         if result is not None:

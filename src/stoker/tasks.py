@@ -153,9 +153,7 @@ class Task(Generic[P, R]):
         **kwargs: Any,
     ) -> "Coroutine[Any, Any, State[T]]": ...
     @overload
-    def __call__(
-        self, *args: Any, return_state: Literal[True], **kwargs: Any
-    ) -> "State[R]": ...
+    def __call__(self, *args: Any, return_state: Literal[True], **kwargs: Any) -> "State[R]": ...
     @overload
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
     @overload
@@ -272,8 +270,7 @@ class Task(Generic[P, R]):
         outer = CURRENT.get()
         if outer is None or not outer.flow.id:
             raise MissingContext(
-                f"{self.name}.{method}() needs a running flow; call it inside a function "
-                "with @flow"
+                f"{self.name}.{method}() needs a running flow; call it inside a function with @flow"
             )
         return outer.flow
 
@@ -450,9 +447,11 @@ def task(fn: Any = None, /, **options: Unpack[TaskOptions]) -> Any:
         def fetch(url: str) -> bytes: ...
         ```
     """
-    if fn is not None:
-        return Task(fn, **options)
-    return lambda function: Task(function, **options)
+
+    def decorate(function: Callable[P, R]) -> Task[P, R]:
+        return Task(function, **options)
+
+    return decorate if fn is None else decorate(fn)
 
 
 def exponential_backoff(backoff_factor: float) -> Callable[[int], list[float]]:

@@ -3,7 +3,7 @@
 import atexit
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, cast
@@ -118,7 +118,7 @@ def close() -> None:
 
 
 @contextmanager
-def use(backend: Backend) -> Iterator[Backend]:
+def use(backend: Backend) -> Generator[Backend]:
     """Make a backend this process's within the block; the caller closes it."""
     before, _process.backend = _process.backend, backend
     try:

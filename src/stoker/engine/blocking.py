@@ -5,7 +5,18 @@ from typing import Any
 
 from stoker.engine.context import CURRENT, Context
 from stoker.engine.interrupts import call_within, deliver
-from stoker.engine.steps import Call, Flush, Note, Outcome, Resolve, Settle, Sleep, Step, Steps, Tell
+from stoker.engine.steps import (
+    Call,
+    Flush,
+    Note,
+    Outcome,
+    Resolve,
+    Settle,
+    Sleep,
+    Step,
+    Steps,
+    Tell,
+)
 
 
 def drive(steps: Steps, context: Context) -> Outcome:

@@ -22,13 +22,14 @@ def final_outcome(value: Any, at: float) -> Outcome:
     if single is not None:
         return _ended_as(single, at)
     if type(value) in {list, tuple, set} and value:
-        items = list(cast(Iterable[Any], value))
-        states = [_state_of(item) for item in items]
+        parts = list(cast(Iterable[Any], value))
+        states = [_state_of(part) for part in parts]
         if all(state is not None for state in states):
             return _ended_together(cast(list[State[Any]], states), at)
-        return Outcome(_completed(at), type(value)(map(_kept, items, states)))
+        return Outcome(_completed(at), type(value)(map(_kept, parts, states)))
     if type(value) is dict and next(resolve.placeholders(value), None) is not None:
-        value = {key: _kept(item, _state_of(item)) for key, item in value.items()}
+        items = cast(dict[Any, Any], value).items()
+        value = {key: _kept(item, _state_of(item)) for key, item in items}
     return Outcome(_completed(at), value)
 
 

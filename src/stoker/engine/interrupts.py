@@ -8,7 +8,7 @@ alone, and raise themselves once they are done.
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from types import CodeType, FrameType
 from typing import Any, TypeVar
@@ -65,7 +65,7 @@ def deliver(backend: Backend, run_id: str, *reports: Report) -> None:
 
 
 @contextmanager
-def cancelled_by_sigterm() -> Iterator[None]:
+def cancelled_by_sigterm() -> Generator[None]:
     """Raise `RunCancelled` in the block when the process gets SIGTERM (main thread only)."""
     if not in_main_thread():
         yield
@@ -102,7 +102,7 @@ def call_within(
         if not over:
             interrupt(error, frame)
 
-    handler = signal.signal(signal.SIGALRM, on_signal)
+    handler = signal.signal(signal.SIGALRM, on_signal) or signal.SIG_DFL
     begun = time.monotonic()
     outer, _ = signal.setitimer(signal.ITIMER_REAL, seconds)
     try:

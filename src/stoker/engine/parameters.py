@@ -165,10 +165,11 @@ def _checks(function: Callable[..., Any], signature: inspect.Signature) -> dict[
             continue
         kind = signature.parameters[name].kind
         if kind is _KINDS.VAR_POSITIONAL:
-            hint = tuple[hint, ...]
+            checks[name] = _validator(tuple[hint, ...])
         elif kind is _KINDS.VAR_KEYWORD:
-            hint = dict[str, hint]
-        checks[name] = _validator(hint)
+            checks[name] = _validator(dict[str, hint])
+        else:
+            checks[name] = _validator(hint)
     return checks
 
 
@@ -225,7 +226,7 @@ def written(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _written(value: Any) -> Any:
-    kind = type(value)
+    kind = cast(type[Any], type(value))
     if kind in _ATOMS and (kind is not str or len(value) <= SHOWN_LIMIT):
         return value
     try:

@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -69,7 +69,7 @@ class ThreadPool:
             self._work.notify_all()
 
     @contextmanager
-    def lending(self) -> Iterator[None]:
+    def lending(self) -> Generator[None]:
         """While the block waits for another task, let one more thread run."""
         with self._lock:
             self._busy -= 1
@@ -127,7 +127,7 @@ _thread = _Thread()
 
 
 @contextmanager
-def waiting() -> Iterator[None]:
+def waiting() -> Generator[None]:
     """Wrap a wait for another task: a thread of a pool lends its place meanwhile."""
     pool = _thread.pool
     if pool is None:

@@ -28,7 +28,7 @@ def active() -> bool:
 
 def placeholders(value: Any) -> Iterator[Any]:
     """Find the placeholders in a value, also inside of lists, tuples, sets and dictionaries."""
-    kind = type(value)
+    kind = cast(type[Any], type(value))
     if kind in _openers:
         yield value
     elif kind is list or kind is tuple or kind is set:
@@ -51,13 +51,12 @@ def resolved(value: Any) -> Any:
 
 
 def _replace(value: Any) -> Any:
-    kind = type(value)
+    kind = cast(type[Any], type(value))
     opener = _openers.get(kind)
     if opener is not None:
         return opener(value)
     if kind is list or kind is tuple or kind is set:
-        return kind(_replace(item) for item in cast("list[Any]", value))
+        return cast(Any, kind)(_replace(item) for item in cast("list[Any]", value))
     if kind is dict:
         return {key: _replace(item) for key, item in cast("dict[Any, Any]", value).items()}
     return value
-

@@ -2,7 +2,7 @@
 
 import time
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from stoker.domain.deployments import Code
 from stoker.domain.errors import Invalid
@@ -52,7 +52,7 @@ def flow_of(module: ModuleType, function: str) -> AnyFlow:
     """
     found = getattr(module, function, None)
     if isinstance(found, Flow):
-        return found
+        return cast(AnyFlow, found)
     file = getattr(module, "__file__", None) or module.__name__
     flows = [name for name, value in vars(module).items() if isinstance(value, Flow)]
     known = f"its flows are: {', '.join(flows)}" if flows else "it has no flow at all"
@@ -75,10 +75,10 @@ def execute(module: ModuleType, job: Job, backend: Backend) -> Finished:
             flow = flow_of(module, job.function)
             return _finished(flow, _run(flow, job, backend), job.run_id)
     except Invalid as error:
-        return Finished(_failed_state(str(error)), encode_error(error, job.run_id))
+        return Finished(_failed_state(str(error)), encode_error(error))
     except BaseException as error:
         outcome = failed(error, time.time())
-        return Finished(outcome.state, encode_error(error, job.run_id))
+        return Finished(outcome.state, encode_error(error))
 
 
 def _run(flow: AnyFlow, job: Job, backend: Backend) -> Outcome:
@@ -115,11 +115,13 @@ def _run_async(steps: Steps, context: FlowContext) -> Outcome:
         loop = asyncio.get_running_loop()
         task = asyncio.current_task()
         assert task is not None
+
+        def cancel(*_: object) -> None:
+            loop.call_soon_threadsafe(task.cancel)
+
         if in_main_thread():
             # Raising in the middle of the event loop would break it: the task is cancelled.
-            signal.signal(
-                signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(task.cancel) and None
-            )
+            signal.signal(signal.SIGTERM, cancel)
         return await looping.drive(steps, context)
 
     return asyncio.run(main())
@@ -128,17 +130,17 @@ def _run_async(steps: Steps, context: FlowContext) -> Outcome:
 def _finished(flow: AnyFlow, outcome: Outcome, run_id: str) -> Finished:
     state = outcome.state
     if outcome.error is not None:
-        return Finished(state, encode_error(outcome.error, run_id))
+        return Finished(state, encode_error(outcome.error))
     if flow.persist_result is False:
         return Finished(state)
     result: ResultRecord | None = None
     try:
         result = encode(outcome.value, run_id)
     except Unserialisable as error:
-        return Finished(_failed_state(str(error)), encode_error(error, run_id))
+        return Finished(_failed_state(str(error)), encode_error(error))
     except OSError as error:
         text = f"its result cannot be written: {one_line(error)}"
-        return Finished(_failed_state(text), encode_error(error, run_id))
+        return Finished(_failed_state(text), encode_error(error))
     return Finished(state, result)
 
 

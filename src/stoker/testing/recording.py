@@ -1,7 +1,7 @@
 """A backend that remembers what it was told, for tests of flows without a server."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -120,7 +120,7 @@ def _no_answer(request: Any) -> Any:
 
 
 @contextmanager
-def recording(answer: Callable[[Any], Any] | None = None) -> Iterator[RecordingBackend]:
+def recording(answer: Callable[[Any], Any] | None = None) -> Generator[RecordingBackend]:
     """Within the block, flows called in this process report to a new `RecordingBackend`."""
     backend = RecordingBackend(answer)
     with backends.use(backend):

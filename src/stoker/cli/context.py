@@ -9,6 +9,22 @@ from stoker import settings
 from stoker.client.discovery import live_server
 from stoker.client.http import Api
 from stoker.domain.errors import Unavailable
+from stoker.settings import Settings
+
+
+def server_url(found: Settings) -> str:
+    """Return the address of the server that is set, or that runs on this home.
+
+    Raises:
+        Unavailable: There is none.
+    """
+    url = found.api_url or live_server(found.home)
+    if url is None:
+        raise Unavailable(
+            f"no server runs on {found.home}; start one with `stoker up`, "
+            "or set STOKER_API_URL to one that runs elsewhere"
+        )
+    return url
 
 
 def open_api() -> Api:
@@ -18,13 +34,7 @@ def open_api() -> Api:
         Unavailable: There is none.
     """
     found = settings.load()
-    url = found.api_url or live_server(found.home)
-    if url is None:
-        raise Unavailable(
-            f"no server runs on {found.home}; start one with `stoker up`, "
-            "or set STOKER_API_URL to one that runs elsewhere"
-        )
-    return Api(url, found.api_key, found.request_timeout)
+    return Api(server_url(found), found.api_key, found.request_timeout)
 
 
 def values(pairs: tuple[str, ...], option: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from stoker.domain.requests import AwaitRun, PutDeployment, ReadRun, StartRun
 from stoker.domain.runs import FlowRun
 from stoker.engine import backends, resolve
 from stoker.engine.context import CURRENT, current_flow
+from stoker.engine.options import name_of
 from stoker.engine.parameters import ParameterError, sendable
 
 if TYPE_CHECKING:
@@ -292,7 +293,7 @@ def describe(
         Invalid: The flow cannot be found again by its file and name, or the parameters are not
             the flow's; says why.
     """
-    module = sys.modules.get(flow.fn.__module__)
+    module = sys.modules.get(getattr(flow.fn, "__module__", None) or "")
     file = getattr(module, "__file__", None)
     if module is None or not file or not os.path.isfile(file):
         raise Invalid(f"flow {flow.name!r} is in no file; write it into one to deploy it")
@@ -426,7 +427,7 @@ def _described(
 
 
 def _attribute_of(module: ModuleType, flow: "Flow[..., Any]", file: str) -> str:
-    own = flow.fn.__name__
+    own = name_of(flow.fn)
     if getattr(module, own, None) is flow:
         return own
     for name, value in vars(module).items():

@@ -246,13 +246,9 @@ class Flow(Generic[P, R]):
         return parameters
 
     def _keep(self, run_id: str, outcome: Outcome) -> ResultRecord | None:
-        from stoker import results
+        from stoker.results import kept
 
-        if outcome.error is not None:
-            return results.encode_error(outcome.error)
-        if self.persist_result:
-            return results.encode(outcome.value, run_id)
-        return results.encode_small(outcome.value) if self.persist_result is None else None
+        return kept(outcome.value, outcome.failure(), run_id, self.persist_result, local=True)
 
     def deploy(
         self,

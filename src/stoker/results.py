@@ -90,8 +90,8 @@ def encode(value: Any, run_id: str) -> ResultRecord:
     """Serialise what a run returned; a large result is written to its file.
 
     Raises:
-        Unserialisable: Neither JSON nor pickle takes it; the message says what to do.
-        OSError: The file cannot be written.
+        Unserialisable: Neither JSON nor pickle takes it, or its file cannot be written; the
+            message says what to do.
     """
     if value is None:
         return NOTHING
@@ -107,6 +107,30 @@ def encode(value: Any, run_id: str) -> ResultRecord:
             "or set persist_result=False"
         ) from error
     return _placed("pickle", data, run_id)
+
+
+def kept(
+    value: Any, error: BaseException | None, run_id: str, persist: bool | None, *, local: bool
+) -> ResultRecord | None:
+    """Serialise how a run ended, as its flow's ``persist_result`` says.
+
+    Args:
+        value: What it returned.
+        error: What ended it otherwise.
+        run_id: The run.
+        persist: The flow's ``persist_result``.
+        local: Whether it ran in its caller's process, which has the value already.
+
+    Raises:
+        Unserialisable: The value cannot be kept.
+    """
+    if error is not None:
+        return encode_error(error)
+    if persist is False:
+        return None
+    if local and persist is None:
+        return encode_small(value)
+    return encode(value, run_id)
 
 
 def encode_small(value: Any) -> ResultRecord | None:
@@ -161,12 +185,17 @@ def _json(value: Any) -> bytes | None:
 def _placed(format: str, data: bytes, run_id: str) -> ResultRecord:
     if len(data) <= INLINE_LIMIT:
         return ResultRecord(format, data)
-    folder = _folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    target = folder / run_id
+    target = _folder() / run_id
     part = target.with_name(f"{run_id}.{os.getpid()}.part")
-    part.write_bytes(data)
-    part.replace(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(data)
+        part.replace(target)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise Unserialisable(
+            f"a result of {len(data)} bytes cannot be written to {target}: {error}"
+        ) from error
     return ResultRecord(format, file=run_id)
 
 

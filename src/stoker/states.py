@@ -93,7 +93,8 @@ class State(Generic[R]):
     def of(cls, outcome: "Outcome") -> "State[Any]":
         """Make the state of a run that ended in this process."""
         record = outcome.state
-        data = outcome.value if outcome.error is None else outcome.error
+        failure = outcome.failure()
+        data = outcome.value if failure is None else failure
         return State[Any](record.type, record.name, record.message, data, record.at)
 
     @classmethod

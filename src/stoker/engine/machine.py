@@ -363,7 +363,12 @@ def local_flow_steps(
     outcome = yield from attempts(run, args, kwargs, function, now)
     if told:
         yield Note(logging.INFO, f"flow {context.flow_name!r} is {outcome.state.name}")
-    kept = yield Call(keep, (outcome,), {})
+    try:
+        kept = yield Call(keep, (outcome,), {})
+    except GeneratorExit:
+        raise
+    except BaseException as error:
+        outcome, kept = failed(error, now()), None
     yield Tell((Finished(outcome.state, kept),))
     if context.top:
         yield Flush()

@@ -7,16 +7,16 @@ from typing import Any, cast
 from stoker.domain.deployments import Code
 from stoker.domain.errors import Invalid
 from stoker.domain.reports import Finished
-from stoker.domain.states import ResultRecord, StateRecord, StateType
-from stoker.engine import blocking
-from stoker.engine.backends import NULL
+from stoker.domain.states import StateRecord, StateType
+from stoker.engine import backends, blocking
 from stoker.engine.context import FlowContext
 from stoker.engine.interrupts import cancelled_by_sigterm
-from stoker.engine.machine import FlowAttempts, attempts, failed, one_line
+from stoker.engine.machine import FlowAttempts, attempts, failed
 from stoker.engine.steps import Outcome, Steps
 from stoker.flows import Flow
 from stoker.ports.backend import Backend
-from stoker.results import Unserialisable, encode, encode_error
+from stoker.results import Unserialisable, encode_error, kept
+from stoker.tasks import Task
 from stoker.wire.host import Job
 
 AnyFlow = Flow[..., Any]
@@ -37,11 +37,17 @@ def rehearse() -> None:
     module = ModuleType("stoker_rehearsal")
     module.__dict__["nothing"] = Flow(_nothing)
     job = Job(run_id="", attempt=1, code=Code(path="", file=""), function="nothing")
-    execute(module, job, NULL)
+    execute(module, job, backends.NULL)
+
+
+@Task
+def _step() -> None:
+    """A step of the rehearsal."""
 
 
 def _nothing() -> None:
     """What the rehearsal plays."""
+    _step()
 
 
 def flow_of(module: ModuleType, function: str) -> AnyFlow:
@@ -71,11 +77,13 @@ def execute(module: ModuleType, job: Job, backend: Backend) -> Finished:
     SIGTERM cancels the run. All other reports than the last go to ``backend``.
     """
     try:
-        with cancelled_by_sigterm():
+        # Threads that the user's code starts itself report to the same backend.
+        with cancelled_by_sigterm(), backends.use(backend):
             flow = flow_of(module, job.function)
             return _finished(flow, _run(flow, job, backend), job.run_id)
-    except Invalid as error:
-        return Finished(_failed_state(str(error)), encode_error(error))
+    except (Invalid, Unserialisable) as error:
+        state = StateRecord(StateType.FAILED, "Failed", time.time(), str(error))
+        return Finished(state, encode_error(error))
     except BaseException as error:
         outcome = failed(error, time.time())
         return Finished(outcome.state, encode_error(error))
@@ -128,21 +136,5 @@ def _run_async(steps: Steps, context: FlowContext) -> Outcome:
 
 
 def _finished(flow: AnyFlow, outcome: Outcome, run_id: str) -> Finished:
-    state = outcome.state
-    if outcome.error is not None:
-        return Finished(state, encode_error(outcome.error))
-    if flow.persist_result is False:
-        return Finished(state)
-    result: ResultRecord | None = None
-    try:
-        result = encode(outcome.value, run_id)
-    except Unserialisable as error:
-        return Finished(_failed_state(str(error)), encode_error(error))
-    except OSError as error:
-        text = f"its result cannot be written: {one_line(error)}"
-        return Finished(_failed_state(text), encode_error(error))
-    return Finished(state, result)
-
-
-def _failed_state(message: str) -> StateRecord:
-    return StateRecord(StateType.FAILED, "Failed", time.time(), message)
+    result = kept(outcome.value, outcome.failure(), run_id, flow.persist_result, local=False)
+    return Finished(outcome.state, result)

@@ -6,7 +6,7 @@ from typing import Any
 from msgspec import Struct
 
 from stoker.domain.reports import Report
-from stoker.domain.states import StateRecord
+from stoker.domain.states import StateRecord, StateType
 from stoker.engine.pool import TaskPool
 
 
@@ -79,6 +79,10 @@ class Outcome(Struct):
     state: StateRecord
     value: Any = None
     error: BaseException | None = None
+
+    def failure(self) -> BaseException | None:
+        """What made the run fail; ``sys.exit(0)``, though raised, is no failure."""
+        return None if self.state.type is StateType.COMPLETED else self.error
 
 
 Steps = Generator[Step, Any, Outcome]

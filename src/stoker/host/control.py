@@ -1,5 +1,6 @@
 """The conversation of an agent and a zygote: one msgpack message per packet of a socket pair."""
 
+import array
 import socket
 
 import msgspec
@@ -102,3 +103,20 @@ encode = msgspec.msgpack.Encoder().encode
 def socket_pair() -> tuple[socket.socket, socket.socket]:
     """Return the two ends of a connection that keeps messages apart."""
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+
+def receive(link: socket.socket) -> tuple[bytes, list[int]]:
+    """Receive one message and its descriptors, which no other process shall inherit.
+
+    (`socket.recv_fds` has no way to say that: it ignores its ``flags``.)
+
+    Raises:
+        OSError: See `socket.socket.recvmsg`.
+    """
+    fds = array.array("i")
+    space = socket.CMSG_SPACE(3 * fds.itemsize)
+    packet, extras, _, _ = link.recvmsg(MAX_PACKET, space, socket.MSG_CMSG_CLOEXEC)
+    for level, kind, data in extras:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            fds.frombytes(data)
+    return packet, list(fds)

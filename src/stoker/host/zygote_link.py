@@ -192,7 +192,7 @@ class ZygoteLink:
     def _on_message(self) -> bool:
         for _ in range(64):
             try:
-                packet, fds, _, _ = socket.recv_fds(self._link, control.MAX_PACKET, 3)
+                packet, fds = control.receive(self._link)
             except BlockingIOError:
                 return False
             except OSError:

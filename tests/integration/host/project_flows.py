@@ -1,0 +1,172 @@
+"""What the runs of these tests do."""
+
+import ctypes
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import standin_runner
+
+AT_IMPORT = os.environ.get("COLOUR")
+state: list[int] = []
+counter = 0
+
+
+def hello(name: str = "you") -> str:
+    print("hello", name)
+    print("to stderr", file=sys.stderr)
+    return f"hello {name}"
+
+
+def touch_everything() -> list[object]:
+    """Report what this run finds, and leave as much behind as it can."""
+    global counter  # noqa: PLW0603
+    counter += 1
+    state.append(counter)
+    left = Path(tempfile.gettempdir(), "left")
+    found = [
+        counter,
+        len(state),
+        os.environ.get("LEFT"),
+        left.exists(),
+        random.random(),
+        tempfile.gettempdir(),
+        os.getcwd(),
+        time.strftime("%Z"),
+    ]
+    if "numpy" in sys.modules:
+        found.append(float(sys.modules["numpy"].random.random()))
+    os.environ["LEFT"] = "yes"
+    left.mkdir()
+    (left / "file").write_text("something")
+    os.chdir("/")
+    sys.path.insert(0, "/nowhere")
+    return found
+
+
+def environment(*names: str) -> dict[str, str]:
+    return dict(os.environ)
+
+
+def colours() -> list[str | None]:
+    return [AT_IMPORT, os.environ.get("COLOUR")]
+
+
+def identity() -> list[int]:
+    return [os.getpid(), os.getppid(), os.getsid(0), os.getpgid(0)]
+
+
+def exit_hard(code: int) -> None:
+    print("about to leave")
+    os._exit(code)
+
+
+def segfault() -> None:
+    ctypes.string_at(0)
+
+
+def wait(path: str) -> str:
+    """Say where it is, and run until it is ended, or a file appears."""
+    print("waiting", os.getpid(), flush=True)
+    while not os.path.exists(path):
+        time.sleep(0.01)
+    return "found"
+
+
+def wait_deaf(path: str) -> str:
+    """The same, but it does not listen to SIGTERM."""
+    import signal
+
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    return wait(path)
+
+
+def wait_with_helpers(path: str) -> str:
+    """The same, with a child process, and one that has left its session."""
+    script = "import os, time; os.setsid(); time.sleep(600)"
+    for argv in (["sleep", "600"], [sys.executable, "-c", script]):
+        subprocess.Popen(argv)
+    return wait(path)
+
+
+def leave_helpers() -> str:
+    script = "import os, time; os.fork() and os._exit(0); os.setsid(); time.sleep(600)"
+    subprocess.Popen([sys.executable, "-c", script])
+    subprocess.Popen(["sleep", "600"])
+    return "left"
+
+
+def shout(lines: int) -> None:
+    for number in range(lines):
+        print("line", number)
+
+
+def below_python() -> None:
+    os.write(1, b"from C\n")
+    subprocess.run(["sh", "-c", "echo from sh; echo oops >&2; printf end"], check=True)
+
+
+def forked() -> None:
+    pid = os.fork()
+    if pid == 0:
+        print("from the fork")
+        sys.stdout.flush()
+        os._exit(0)
+    os.waitpid(pid, 0)
+
+
+def exit_handlers() -> str:
+    import atexit
+    import threading
+
+    atexit.register(print, "the exit handler ran")
+    threading.Thread(target=lambda: (time.sleep(0.05), print("the thread ran"))).start()
+    return "done"
+
+
+def linger() -> str:
+    import atexit
+
+    atexit.register(time.sleep, 600)
+    return "done"
+
+
+def flush_then_exit() -> None:
+    print("kept")
+    standin_runner.backend.flush()
+    os._exit(3)
+
+
+def descriptors() -> list[str]:
+    found = []
+    for name in sorted(os.listdir("/proc/self/fd"), key=int):
+        try:
+            found.append(os.readlink(f"/proc/self/fd/{name}"))
+        except FileNotFoundError:
+            continue
+    return found
+
+
+def loaded(*names: str) -> list[str]:
+    return sorted(name for name in sys.modules)
+
+
+def start_another() -> str:
+    from stoker.domain.requests import StartRun
+
+    return standin_runner.backend.ask(StartRun(deployment="a/b")).name
+
+
+def start_unknown() -> str:
+    from stoker.domain.errors import NotFound
+    from stoker.domain.requests import StartRun
+
+    try:
+        standin_runner.backend.ask(StartRun(deployment="a/b"))
+    except NotFound as error:
+        return f"NotFound: {error}"
+    return "no error"

@@ -2,6 +2,7 @@
 
 import click
 
+from stoker import __version__
 from stoker.cli.lazy import LazyGroup, Table
 
 COMMANDS: Table = {
@@ -21,6 +22,7 @@ COMMANDS: Table = {
 @click.group(
     cls=LazyGroup, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
 )
+@click.version_option(__version__, message="%(prog)s %(version)s")
 def cli() -> None:
     """Run Python workflows: each run isolated, started on a warm slot in milliseconds."""
 

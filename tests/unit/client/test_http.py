@@ -90,7 +90,7 @@ def test_the_key_is_sent_as_bearer_token(server):
 @pytest.mark.parametrize("kind", [NotFound, Conflict, Invalid, Unauthorized, Unavailable])
 def test_a_problem_becomes_the_error_that_it_names(server, api, kind):
     server.answer("GET /api/health", Problem(error=kind.__name__, detail="do this"), kind.status)
-    with pytest.raises(kind, match="^do this$"):
+    with pytest.raises(kind, match=r"^do this$"):
         api.health()
 
 
@@ -228,7 +228,7 @@ def test_a_kept_connection_that_breaks_before_the_answer_is_tried_once_more(raw)
 
 
 def test_a_fresh_connection_that_breaks_is_no_reason_to_try_again(raw):
-    server = raw([lambda connection: server.read(connection)])
+    server = raw([lambda connection: RawServer.read(server, connection)])
     with Api(server.url) as api, pytest.raises(Unavailable, match="before it answered"):
         api.report([])
     assert len(server.received) == 1

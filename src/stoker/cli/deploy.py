@@ -1,0 +1,88 @@
+"""``stoker deploy``."""
+
+import click
+
+from stoker.cli.context import open_api, values
+from stoker.cli.output import as_json, print_json
+
+
+@click.command()
+@click.argument("entrypoint", metavar="FILE.py:FLOW")
+@click.option("--name", "-n", required=True, help="The deployment's own name.")
+@click.option("--pool", "-p", default="default", show_default=True, help="The work pool.")
+@click.option("--queue", "-q", default="default", show_default=True, help="The pool's queue.")
+@click.option(
+    "--param",
+    "pairs",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A default for its runs: JSON, else text. May be repeated.",
+)
+@click.option(
+    "--job-variable",
+    "variables",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Sets one of the pool's base job template: JSON, else text. May be repeated.",
+)
+@click.option("--tag", "tags", multiple=True, help="A tag of its runs. May be repeated.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Seconds after which a run is ended; the flow's own by default.",
+)
+@click.option(
+    "--project",
+    type=click.Path(exists=True, file_okay=False),
+    help="Folder that its code is imported from, and where its runs start.",
+)
+@as_json
+def deploy(
+    entrypoint: str,
+    name: str,
+    pool: str,
+    queue: str,
+    pairs: tuple[str, ...],
+    variables: tuple[str, ...],
+    tags: tuple[str, ...],
+    timeout: float | None,
+    project: str | None,
+    as_json: bool,
+) -> None:
+    """Deploy a flow to a work pool, under FLOW/NAME.
+
+    FLOW is the name of the flow's function; it may be left out where FILE.py has one flow.
+    """
+    file, _, function = entrypoint.rpartition(":")
+    if not file or function.endswith(".py"):
+        file, function = entrypoint, ""
+    parameters = values(pairs, "--param")
+    job_variables = values(variables, "--job-variable")
+    with open_api() as api:
+        # The user's file is imported only when there is a server to tell.
+        api.pool(pool)
+        from stoker.deployments import deployment_of
+
+        found = deployment_of(
+            file,
+            function or None,
+            name=name,
+            pool=pool,
+            queue=queue,
+            parameters=parameters,
+            job_variables=job_variables,
+            tags=tags,
+            project=project,
+        )
+        if timeout is not None:
+            found.timeout = timeout
+        stored = api.put_deployment(found)
+    if as_json:
+        print_json(stored)
+        return
+    needed = [
+        p.name for p in stored.signature or [] if p.required and p.name not in stored.parameters
+    ]
+    options = "".join(f" --param {parameter}=…" for parameter in needed)
+    click.echo(f"Deployment {stored.full_name} is on work pool {stored.pool!r}.")
+    click.echo(f"Run it: stoker deployment run {stored.full_name}{options} --watch")

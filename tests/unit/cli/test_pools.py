@@ -1,0 +1,171 @@
+"""``stoker work-pool`` and ``stoker work-queue``."""
+
+import json
+
+import pytest
+
+from stoker.domain.hosts import Host, HostState
+from stoker.domain.pools import Machine, WarmKnobs, Worker, WorkPool, WorkQueue
+from stoker.domain.templates import PROCESS_TEMPLATE
+from stoker.wire.http import PoolDetail, Problem
+
+POOL = WorkPool(id="1", name="p", warm=WarmKnobs(min=2, max=9), created=1.0)
+DETAIL = PoolDetail(
+    pool=POOL,
+    queues=[WorkQueue(pool="p"), WorkQueue(pool="p", name="fast", priority=1, paused=True)],
+    workers=[Worker(id="w", name="tidy-owl", pool="p", machine=Machine("box", "b"))],
+    hosts=[Host(id="h1", pool="p", lane="l", state=HostState.UP)],
+    running=3,
+    queued=4,
+)
+
+
+@pytest.fixture(autouse=True)
+def routes(api):
+    api.answer("POST /api/work-pools", POOL, 201)
+    api.answer("GET /api/work-pools", [DETAIL])
+    api.answer("GET /api/work-pools/p", DETAIL)
+    api.answer("PATCH /api/work-pools/p", POOL)
+    for queue in ("fast", "slow"):
+        api.routes[f"PUT /api/work-pools/p/queues/{queue}"] = lambda request: (
+            200,
+            {"pool": "p", "name": request.path.rpartition("/")[2], **request.json()},
+        )
+
+
+def test_create_sends_the_knobs_given_and_the_defaults(stoker, api):
+    stoker("work-pool", "create", "p", "--min", "1", "--slots-per-host", "3", "--idle-timeout", "0")
+    sent = api.requests[0].json()
+    assert (sent["name"], sent["type"], sent["concurrency_limit"]) == ("p", "process", None)
+    assert sent["warm"] == {
+        "min": 1, "max": 4, "buffer": 0, "slots_per_host": 3, "idle_timeout": 0.0
+    }  # fmt: skip
+
+
+def test_create_sends_a_template_from_a_file(stoker, api, tmp_path):
+    file = tmp_path / "template.json"
+    file.write_text(json.dumps(PROCESS_TEMPLATE))
+    stoker("work-pool", "create", "p", "--base-job-template", str(file))
+    assert api.requests[0].json()["base_job_template"] == PROCESS_TEMPLATE
+
+
+def test_a_template_that_is_no_json_is_a_usage_error(stoker, api, tmp_path):
+    file = tmp_path / "template.json"
+    file.write_text("[")
+    err = stoker("work-pool", "create", "p", "--base-job-template", str(file), code=2).err
+    assert "is no JSON object" in err
+    assert not api.requests
+
+
+def test_the_type_is_one_that_exists(stoker):
+    assert "'process'" in stoker("work-pool", "create", "p", "--type", "ecs", code=2).err
+
+
+def test_a_name_that_is_taken_is_an_error(stoker, api):
+    taken = Problem(error="Conflict", detail="there is a work pool 'p' already")
+    api.answer("POST /api/work-pools", taken, 409)
+    err = stoker("work-pool", "create", "p", code=1).err
+    assert err == "Error: there is a work pool 'p' already\n"
+
+
+def test_ls(stoker):
+    lines = stoker("work-pool", "ls").out.splitlines()
+    assert lines[0].split() == [
+        "Name", "Type", "Status", "Running", "Waiting", "Limit", "Workers", "Hosts",
+    ]  # fmt: skip
+    assert lines[2].split() == ["p", "process", "ready", "3", "4", "1", "1"]
+
+
+def test_ls_without_pools_says_what_to_do(stoker, api):
+    api.answer("GET /api/work-pools", [])
+    assert "stoker work-pool create" in stoker("work-pool", "ls").out
+    assert stoker("work-pool", "ls", "--json").json == []
+
+
+def test_ls_and_inspect_as_json_are_the_records(stoker):
+    one = stoker("work-pool", "inspect", "p", "--json").json
+    assert one["pool"]["warm"]["max"] == 9
+    assert one["running"] == 3
+    assert stoker("work-pool", "ls", "--json").json == [one]
+
+
+def test_inspect_shows_queues_workers_and_hosts(stoker):
+    out = stoker("work-pool", "inspect", "p").out
+    for text in ("2 to 9, 8 slots each", "fast", "paused", "tidy-owl", "box", "h1"):
+        assert text in out
+
+
+def test_update_changes_only_what_is_given(stoker, api):
+    stoker("work-pool", "update", "p", "--max", "5")
+    sent = api.requests[-1].json()
+    assert sent == {
+        "warm": {"min": 2, "max": 5, "buffer": 0, "slots_per_host": 8, "idle_timeout": 300.0}
+    }
+
+
+def test_update_without_an_option_is_a_usage_error(stoker, api):
+    assert "nothing to change" in stoker("work-pool", "update", "p", code=2).err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sent"),
+    [
+        (("pause", "p"), {"paused": True}),
+        (("resume", "p"), {"paused": False}),
+        (("set-concurrency-limit", "p", "20"), {"concurrency_limit": 20}),
+        (("clear-concurrency-limit", "p"), {"concurrency_limit": None}),
+        (("update", "p", "--concurrency-limit", "0"), {"concurrency_limit": 0}),
+    ],
+)
+def test_changes_of_one_thing(stoker, api, arguments, sent):
+    stoker("work-pool", *arguments)
+    assert api.requests[-1].json() == sent
+
+
+def test_a_limit_is_no_negative_number(stoker):
+    stoker("work-pool", "set-concurrency-limit", "p", "many", code=2)
+    stoker("work-pool", "set-concurrency-limit", "p", "--", "-1", code=2)
+
+
+def test_delete(stoker, api):
+    stoker("work-pool", "delete", "p")
+    assert (api.requests[-1].method, api.requests[-1].path) == ("DELETE", "/api/work-pools/p")
+
+
+def test_the_default_template_needs_no_server(stoker, monkeypatch):
+    monkeypatch.delenv("STOKER_API_URL")
+    assert stoker("work-pool", "get-default-base-job-template").json == PROCESS_TEMPLATE
+
+
+def test_a_queue_is_created(stoker, api):
+    stoker("work-queue", "create", "slow", "-p", "p", "--priority", "7", "--limit", "2")
+    assert api.requests[-1].json() == {"priority": 7, "paused": False, "concurrency_limit": 2}
+
+
+def test_a_queue_is_not_created_over_another(stoker, api):
+    assert "work-queue set" in stoker("work-queue", "create", "fast", "-p", "p", code=1).err
+    assert {request.method for request in api.requests} == {"GET"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sent"),
+    [
+        (("resume",), {"priority": 1, "paused": False, "concurrency_limit": None}),
+        (("set", "--limit", "4"), {"priority": 1, "paused": True, "concurrency_limit": 4}),
+        (("set", "--priority", "9"), {"priority": 9, "paused": True, "concurrency_limit": None}),
+    ],
+)
+def test_a_change_of_a_queue_keeps_the_rest(stoker, api, arguments, sent):
+    stoker("work-queue", arguments[0], "fast", "-p", "p", *arguments[1:])
+    assert api.requests[-1].json() == sent
+
+
+def test_an_unknown_queue_is_said_with_those_that_exist(stoker):
+    err = stoker("work-queue", "pause", "slow", "-p", "p", code=1).err
+    assert "has no queue 'slow'; it has: default, fast" in err
+
+
+def test_queues_are_listed(stoker):
+    assert [q["name"] for q in stoker("work-queue", "ls", "--json").json] == ["default", "fast"]
+    lines = stoker("work-queue", "ls", "-p", "p").out.splitlines()
+    assert lines[3].split() == ["p", "fast", "1", "paused"]

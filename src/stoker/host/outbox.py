@@ -22,6 +22,9 @@ MEMORY_LIMIT = 8 * 1024 * 1024
 """Bytes of reports in memory, above which children have to wait."""
 BATCH_SIZE = 1024 * 1024
 """Bytes of reports in one message, about, when the spool is sent."""
+IN_FLIGHT = 2
+"""Batches that may be on their way. What comes meanwhile travels together in the next one, so that
+a burst costs the server few transactions, and a lone frame waits for nobody."""
 OVERHEAD = 100
 """Bytes that a frame costs besides its reports, about."""
 RETRY_DISK = 1.0
@@ -148,7 +151,7 @@ class Outbox:
 
     def next_batch(self) -> tuple[int, list[OpaqueFrame]] | None:
         """Return what to send now, if anything."""
-        if self._mode != "live" or not self._pending:
+        if self._mode != "live" or not self._pending or len(self._sent) >= IN_FLIGHT:
             return None
         frames, self._pending = self._pending, []
         return self._note_sent(frames, self._last), frames
@@ -167,6 +170,8 @@ class Outbox:
             self._safe = max(self._safe, sent.position)
             if sent.empties_spool and self._mode == "live":
                 self._clear_spool()
+        if self._pending and self._mode == "live":
+            self._on_frames()
         self._wake_waiters()
 
     def disconnected(self) -> None:

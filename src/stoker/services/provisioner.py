@@ -13,6 +13,9 @@ from stoker.services.dispatcher import Dispatcher
 from stoker.services.explaining import Outlook
 from stoker.services.unit import Unit
 
+MIN_GAP = 0.05
+"""Seconds between two rounds of planning: a burst of ending runs is planned for together."""
+
 MAX_BACKOFF = 60.0
 """Seconds between launches in a lane whose launches keep failing."""
 
@@ -43,8 +46,10 @@ class Provisioner:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._dirty:
-                await self._plan(self._dirty.pop())
+            dirty, self._dirty = self._dirty, set()
+            for pool in dirty:
+                await self._plan(pool)
+            await self._clock.sleep(MIN_GAP)
 
     async def _plan(self, pool: str) -> None:
         members = [worker for worker, _ in self._workers.values() if worker.pool == pool]

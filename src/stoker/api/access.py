@@ -62,7 +62,8 @@ def _check(handler: BaseRouteHandler, path: str) -> None:
 class KeyGuard:
     """Lets a connection in that shows the API key; everybody where no key is set.
 
-    A host has no API key: it shows its id and join token, which its route checks.
+    A host has no API key: it names itself here, and shows its join token in its first message,
+    before which its route does nothing for it.
     """
 
     def __init__(self, key: str | None) -> None:

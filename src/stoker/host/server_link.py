@@ -99,6 +99,7 @@ class ServerLink:
                 # Through no proxy, and uncompressed: it is a local network, or one's own.
                 async with connect(
                     self._url,
+                    additional_headers={"Authorization": f"Host {self._hello.host_id}"},
                     compression=None,
                     max_size=None,
                     ping_interval=None,

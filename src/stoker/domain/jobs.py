@@ -24,6 +24,7 @@ class Job(Struct, kw_only=True):
         tags: For the run's context.
         timeout: Seconds after which the agent ends the process.
         runner: Who knows what a flow is; ``"stoker"`` is our engine.
+        assigned: When it went out to the host, seconds since the epoch.
     """
 
     run_id: str
@@ -39,3 +40,4 @@ class Job(Struct, kw_only=True):
     tags: list[str] = field(default_factory=list[str])
     timeout: float | None = None
     runner: str = "stoker"
+    assigned: float = 0.0

@@ -52,6 +52,7 @@ class HandedOver(Struct, tag="handed_over", frozen=True, omit_defaults=True, kw_
 
     received: float
     handed_over: float
+    assigned: float | None = None
     imported: float | None = None
     import_seconds: float | None = None
 

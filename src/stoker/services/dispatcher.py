@@ -87,6 +87,9 @@ class Dispatcher:
             return
         due = self._clock.boot() + self._ack_timeout
         self._unacknowledged.setdefault(host_id, {}).update(dict.fromkeys(attempts, due))
+        now = self._clock.now()
+        for job in jobs:
+            job.assigned = now
         link.assign(jobs)
 
     def _later(self, work: Coroutine[None, None, None]) -> None:

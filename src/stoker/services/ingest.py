@@ -107,6 +107,7 @@ class _Ingest:
 
     def _handed_over(self, run: FlowRun, report: HandedOver) -> None:
         anatomy = run.anatomy
+        anatomy.assigned = report.assigned
         anatomy.received = report.received
         anatomy.handed_over = report.handed_over
         anatomy.imported = report.imported

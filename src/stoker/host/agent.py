@@ -115,11 +115,8 @@ class Agent:
         while loop.time() < deadline:
             for zygote in self._roster.zygotes.all():
                 zygote.end()
-            own = {zygote.pid for zygote in self._roster.zygotes.all()}
-            strays = [pid for pid in linux.children() if pid not in own]
-            if not own and not strays:
+            if not self._roster.sweeper.sweep() and not self._roster.zygotes.all():
                 return
-            end_strays(strays)
             await asyncio.sleep(0.005)
 
     def _leave(self, code: int = 0) -> None:
@@ -168,16 +165,6 @@ class Agent:
                 self._roster.drain()
             case _:
                 logger.warning("an unexpected message: %s", type(message).__name__)
-
-
-def end_strays(pids: list[int]) -> None:
-    """Kill and reap children that turned up when their zygote died."""
-    for pid in pids:
-        linux.kill(pid, signal.SIGKILL)
-        try:
-            os.waitpid(pid, os.WNOHANG)
-        except ChildProcessError:
-            continue
 
 
 def clean_environment(config: HostConfig) -> dict[str, str]:

@@ -31,6 +31,7 @@ class Attempt(Struct, eq=False):
         sub_attempts: Frames sent so far, by run: its own, and those in its process.
         imported: When the zygote that was started for it was ready.
         import_seconds: How long the import took.
+        lost_child: Whether a child died with it before it said a word; it got another one then.
         doom: Why it is being ended, if it is.
         finished: Whether its end was reported.
         timer: Ends it when its time is up.
@@ -42,6 +43,7 @@ class Attempt(Struct, eq=False):
     frames: dict[str, int]
     imported: float | None = None
     import_seconds: float | None = None
+    lost_child: bool = False
     doom: Doom | None = None
     finished: bool = False
     timer: asyncio.TimerHandle | None = None

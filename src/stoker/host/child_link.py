@@ -65,6 +65,7 @@ class ChildLink:
     def __init__(self, pid: int, fds: tuple[int, int, int], listener: Listener) -> None:
         self.pid = pid
         self.attempt: Attempt | None = None
+        self.spoke = False
         self._listener = listener
         self._loop = asyncio.get_running_loop()
         self._socket = socket.socket(fileno=fds[0])
@@ -153,6 +154,7 @@ class ChildLink:
             self._streams[index] = None
             self._flush_partial(index)
             return False
+        self.spoke = True
         *lines, rest = (self._partial[index] + data).split(b"\n")
         while len(rest) > LINE_LIMIT:
             lines.append(rest[:LINE_LIMIT])
@@ -190,6 +192,7 @@ class ChildLink:
             self._close_socket()
             self._listener.on_silence(self)
             return False
+        self.spoke = True
         self._inbox += data
         self._dispatch()
         return True

@@ -19,6 +19,7 @@ from stoker.domain.states import StateRecord, StateType
 from stoker.host.attempt import Attempt, Doom, Key, crashed, describe_exit, verdict
 from stoker.host.child_link import ERROR, ChildLink
 from stoker.host.outbox import Outbox
+from stoker.host.strays import Sweeper
 from stoker.host.zygote_link import Nest, ZygoteLink
 from stoker.host.zygotes import ZygoteKey, Zygotes, key_of
 from stoker.ports.launcher import HostConfig
@@ -91,6 +92,7 @@ class Roster:
         self._fence: float | None = None
         self._draining = False
         self._stopped = False
+        self.sweeper = Sweeper(lambda: {zygote.pid for zygote in self.zygotes.all()})
         self.zygotes = Zygotes(nest, ZYGOTES, self, self, lambda key: bool(self._waiting.get(key)))
 
     # From the server.
@@ -231,6 +233,7 @@ class Roster:
         self._emit(
             attempt,
             HandedOver(
+                assigned=attempt.job.assigned,
                 received=attempt.received,
                 handed_over=now,
                 imported=attempt.imported,
@@ -383,7 +386,7 @@ class Roster:
     def on_failed(self, zygote: ZygoteLink) -> None:
         """The runs that wait for it fail; unless a file was being edited: then it tries again."""
         stale = zygote.is_stale()
-        self.zygotes.gone(zygote)
+        self.zygotes.retire(zygote)
         waiting = self._waiting.pop(key_of(zygote), deque[Attempt]())
         for attempt in waiting:
             if stale:
@@ -413,6 +416,11 @@ class Roster:
             id: request for id, request in self._requests.items() if request[0] is not child
         }
         attempt.forget_timers()
+        if not (child.spoke or attempt.doom or attempt.lost_child or self._draining):
+            # It died while it waited: nothing of the user's has run. Once it may be chance.
+            attempt.lost_child = True
+            self._place(attempt)
+            return
         self._conclude(attempt, verdict(attempt, code, time.time()))
         self._check_empty()
 
@@ -433,6 +441,7 @@ class Roster:
         self._stillborn.pop(zygote, None)
         current = zygote in self.zygotes.current()
         self.zygotes.gone(zygote)
+        self.sweeper.start()
         if not current or self._stopped:
             return
         key = key_of(zygote)

@@ -159,6 +159,10 @@ class FakeApi:
                 await self._changed.wait()
             return value
 
+    def forget_seen(self) -> None:
+        """Take frames that come again for new ones."""
+        self._seen.clear()
+
     async def connected(self) -> None:
         """Wait until a host is connected and has said what it holds."""
         await self.wait(lambda: self._connection is not None and self.of_kind(wire.Holding))

@@ -1,6 +1,5 @@
 """One run after the other on a warm host."""
 
-import os
 from pathlib import Path
 
 import msgspec

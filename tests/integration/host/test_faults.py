@@ -1,0 +1,487 @@
+"""Hosts whose children, zygotes, agents or servers go away at the worst moment."""
+
+import asyncio
+import os
+import signal
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from stoker.domain.deployments import Code
+from stoker.domain.reports import Finished, HandedOver, Logged
+from stoker.domain.requests import StartRun
+from stoker.domain.runs import FlowRun
+from stoker.domain.states import StateRecord, StateType
+from stoker.host.spool import read_frames, spool_path
+from stoker.launchers.process import kill_marked
+from stoker.testing.fake_api import FakeApi
+from stoker.testing.host_process import HostProcess, children_of
+from stoker.wire import host as wire
+
+pytestmark = pytest.mark.anyio
+
+
+async def begun(api: FakeApi, run_id: str) -> int:
+    """Wait until a run says that it waits; return its pid."""
+
+    def pid() -> int:
+        for _, message in api.lines_of(run_id):
+            word, _, number = message.partition(" ")
+            if word == "waiting":
+                return int(number)
+        return 0
+
+    return await api.wait(pid)
+
+
+async def gone(pids: list[int], seconds: float = 2.0) -> None:
+    """Wait until processes have ended."""
+    for pid in pids:
+        try:
+            pidfd = os.pidfd_open(pid)
+        except ProcessLookupError:
+            continue
+        loop = asyncio.get_running_loop()
+        ended = loop.create_future()
+        loop.add_reader(pidfd, lambda ended=ended: ended.done() or ended.set_result(None))
+        try:
+            await asyncio.wait_for(ended, seconds)
+        finally:
+            loop.remove_reader(pidfd)
+            os.close(pidfd)
+
+
+async def spooled(spool: Path, runs: set[str]) -> None:
+    """Wait until the ends of runs are in the spool."""
+    async with asyncio.timeout(10):
+        while runs > {
+            frame.run_id for frame in read_frames(spool) if isinstance(frame.reports[-1], Finished)
+        }:
+            await asyncio.sleep(0.01)
+
+
+async def test_killed_child(api: FakeApi, host: HostProcess, code: Code, tmp_path: Path) -> None:
+    run_id = await host.assign(code, "wait_with_helpers", parameters={"path": str(tmp_path / "x")})
+    pid = await begun(api, run_id)
+    helpers = children_of(pid)
+    assert len(helpers) == 2
+    killed = time.monotonic()
+    os.kill(pid, signal.SIGKILL)
+    finished = await api.finished(run_id, 2)
+    assert time.monotonic() - killed < 2
+    assert finished.state.type is StateType.CRASHED
+    assert "SIGKILL" in finished.state.message
+    await gone(helpers)
+    assert await host.value(code, "hello") == "hello you"
+
+
+async def test_killed_zygote(api: FakeApi, host: HostProcess, code: Code, tmp_path: Path) -> None:
+    runs = [
+        await host.assign(code, "wait_with_helpers", parameters={"path": str(tmp_path / "x")})
+        for _ in range(2)
+    ]
+    pids = [await begun(api, run_id) for run_id in runs]
+    helpers = [helper for pid in pids for helper in children_of(pid)]
+    os.kill(host.zygotes()[0], signal.SIGKILL)
+    for run_id in runs:
+        finished = await api.finished(run_id, 2)
+        assert finished.state.type is StateType.CRASHED
+    await gone(pids + helpers)
+    assert await host.value(code, "hello") == "hello you"
+
+
+async def test_killed_agent_leaves_what_a_launcher_clears(
+    api: FakeApi, host: HostProcess, code: Code, tmp_path: Path
+) -> None:
+    run_id = await host.assign(code, "wait_with_helpers", parameters={"path": str(tmp_path / "x")})
+    pid = await begun(api, run_id)
+    zygotes = host.zygotes()
+    host.signal(signal.SIGKILL)
+    await host.ended()
+    await gone([*zygotes, pid])
+    helpers = host.descendants()
+    assert len(helpers) == 2
+    kill_marked(f"STOKER_HOST_ID={host.id}".encode())
+    await gone(helpers)
+    assert host.descendants() == []
+
+
+@pytest.mark.parametrize("code_", [0, 7])
+async def test_a_run_that_exits_hard(
+    api: FakeApi, host: HostProcess, code: Code, code_: int
+) -> None:
+    run_id = await host.assign(code, "exit_hard", parameters={"code": code_})
+    finished = await api.finished(run_id, 2)
+    assert finished.state.type is StateType.CRASHED
+    assert f"exit code {code_}" in finished.state.message
+    assert api.lines_of(run_id) == [("stdout", "about to leave")]
+    assert await host.value(code, "hello") == "hello you"
+
+
+async def test_a_crash_in_compiled_code(api: FakeApi, host: HostProcess, code: Code) -> None:
+    finished = await host.run(code, "segfault")
+    assert finished.state.type is StateType.CRASHED
+    assert "SIGSEGV" in finished.state.message
+
+
+async def test_a_run_that_leaves_processes(host: HostProcess, code: Code) -> None:
+    await host.value(code, "hello")
+    zygote = host.zygotes()[0]
+    assert await host.value(code, "leave_helpers") == "left"
+    host.signal(signal.SIGTERM)
+    assert await host.ended() == 0
+    await gone([zygote])
+    assert host.descendants() == []
+
+
+async def test_a_child_that_does_not_leave_is_ended(
+    api: FakeApi, host: HostProcess, code: Code
+) -> None:
+    pid = (await host.value(code, "identity"))[0]
+    assert await host.value(code, "linger") == "done"
+    assert await host.value(code, "hello") == "hello you"
+    zygote = host.zygotes()[0]
+    lingering = [child for child in children_of(zygote) if child > pid]
+    assert lingering
+    host.signal(signal.SIGTERM)
+    assert await host.ended() == 0
+
+
+async def test_timeout(api: FakeApi, host: HostProcess, code: Code, tmp_path: Path) -> None:
+    parameters = {"path": str(tmp_path / "x")}
+    run_id = await host.assign(code, "wait_deaf", parameters=parameters, timeout=0.3)
+    pid = await begun(api, run_id)
+    finished = await api.finished(run_id, 5)
+    assert (finished.state.type, finished.state.name) == (StateType.FAILED, "TimedOut")
+    assert "0.3 s" in finished.state.message
+    await gone([pid])
+
+
+async def test_cancel(api: FakeApi, host: HostProcess, code: Code, tmp_path: Path) -> None:
+    run_id = await host.assign(code, "wait", parameters={"path": str(tmp_path / "x")})
+    pid = await begun(api, run_id)
+    await api.say(wire.CancelRun(run_id=run_id, attempt=1))
+    finished = await api.finished(run_id, 5)
+    assert finished.state.type is StateType.CANCELLED
+    await gone([pid])
+
+
+async def test_cancel_of_a_deaf_run(api: FakeApi, make_host, code: Code, tmp_path: Path) -> None:
+    host = make_host(grace=0.3)
+    await host.start()
+    run_id = await host.assign(code, "wait_deaf", parameters={"path": str(tmp_path / "x")})
+    pid = await begun(api, run_id)
+    await api.say(wire.CancelRun(run_id=run_id, attempt=1))
+    finished = await api.finished(run_id, 5)
+    assert finished.state.type is StateType.CANCELLED
+    await gone([pid])
+
+
+async def test_cancel_at_once(api: FakeApi, host: HostProcess, code: Code, tmp_path: Path) -> None:
+    run_id = await host.assign(code, "wait_deaf", parameters={"path": str(tmp_path / "x")})
+    pid = await begun(api, run_id)
+    await api.say(wire.CancelRun(run_id=run_id, attempt=1, now=True))
+    finished = await api.finished(run_id, 2)
+    assert finished.state.type is StateType.CANCELLED
+    await gone([pid])
+
+
+async def test_cancel_before_the_import_is_done(
+    api: FakeApi, host: HostProcess, project: Path
+) -> None:
+    (project / "slow.py").write_text("import time\ntime.sleep(600)\n")
+    slow = Code(path=str(project), file="slow.py")
+    run_id = await host.assign(slow, "hello")
+    await api.wait(lambda: api.of_kind(wire.AssignAck))
+    await api.say(wire.CancelRun(run_id=run_id, attempt=1))
+    assert (await api.finished(run_id, 2)).state.type is StateType.CANCELLED
+
+
+async def test_an_older_attempt_is_not_cancelled(
+    api: FakeApi, host: HostProcess, code: Code, tmp_path: Path
+) -> None:
+    parameters = {"path": str(tmp_path / "x")}
+    run_id = await host.assign(code, "wait", attempt=2, parameters=parameters)
+    await begun(api, run_id)
+    await api.say(wire.CancelRun(run_id=run_id, attempt=1, now=True))
+    (tmp_path / "x").touch()
+    assert (await api.finished(run_id)).state.name == "Completed"
+
+
+async def test_a_file_with_a_syntax_error(
+    api: FakeApi, host: HostProcess, project: Path, code: Code
+) -> None:
+    (project / "broken.py").write_text("def f():\n    return (1,\n")
+    broken = Code(path=str(project), file="broken.py")
+    finished = await host.run(broken, "f")
+    assert finished.state.type is StateType.FAILED
+    assert finished.state.message.startswith("broken.py could not be imported: SyntaxError: ")
+    assert "(broken.py, line 2)" in finished.state.message
+    assert await host.value(code, "hello") == "hello you"
+
+
+async def test_an_import_that_fails(api: FakeApi, host: HostProcess, project: Path) -> None:
+    (project / "broken.py").write_text("import helper\n")
+    (project / "helper.py").write_text("\nimport nothing_of_that_name\n")
+    broken = Code(path=str(project), file="broken.py")
+    run_id = await host.assign(broken, "f")
+    finished = await api.finished(run_id)
+    assert finished.state.type is StateType.FAILED
+    assert "No module named 'nothing_of_that_name' (helper.py, line 2)" in finished.state.message
+    assert any("Traceback" in line for _, line in api.lines_of(run_id))
+    (project / "helper.py").write_text("def f():\n    return 1\n")
+    (project / "broken.py").write_text("from helper import f\n")
+    assert await host.value(broken, "f") == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("import sys; sys.exit('no main guard')", "SystemExit: no main guard"),
+        ("import os; os._exit(4)", "exit code 4"),
+    ],
+)
+async def test_an_import_that_ends_the_process(
+    host: HostProcess, project: Path, line: str, words: str
+) -> None:
+    (project / "broken.py").write_text(line + "\n")
+    finished = await host.run(Code(path=str(project), file="broken.py"), "f")
+    assert finished.state.type is StateType.FAILED
+    assert words in finished.state.message
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"file": "missing.py"}, "missing.py"),
+        ({"path": "/nowhere"}, "/nowhere"),
+        ({"working_dir": "/nowhere"}, "/nowhere"),
+        ({"python": "/nowhere/python"}, "/nowhere/python"),
+        ({"python": "/bin/false"}, "exit code 1"),
+    ],
+)
+async def test_code_that_is_not_there(
+    host: HostProcess, code: Code, changes: dict[str, str], words: str
+) -> None:
+    finished = await host.run(msgspec.structs.replace(code, **changes), "hello")
+    assert finished.state.type is StateType.FAILED
+    assert words in finished.state.message
+    assert await host.value(code, "hello") == "hello you"
+
+
+async def test_what_is_reported_meanwhile_arrives_later(
+    api: FakeApi, host: HostProcess, code: Code, tmp_path: Path
+) -> None:
+    flag = tmp_path / "x"
+    waiting = await host.assign(code, "wait", parameters={"path": str(flag)})
+    lost = await host.assign(code, "wait", parameters={"path": str(flag)})
+    await begun(api, waiting)
+    await begun(api, lost)
+    await api.close()
+    flag.touch()
+    spool = spool_path(host.home, host.id)
+    await spooled(spool, {waiting, lost})
+    api.said.clear()
+    await api.open()
+    for run_id in (waiting, lost):
+        assert (await api.finished(run_id)).state.name == "Completed"
+    await api.wait(lambda: api.of_kind(wire.Holding))
+    assert await host.value(code, "hello") == "hello you"
+    host.signal(signal.SIGTERM)
+    assert await host.ended() == 0
+    assert not spool.exists()
+
+
+async def test_unacknowledged_frames_come_again(
+    api: FakeApi, host: HostProcess, code: Code
+) -> None:
+    api.acknowledge = False
+    run_id = await host.assign(code, "shout", parameters={"lines": 50})
+    await api.finished(run_id)
+    reports = list(api.reports)
+    api.said.clear()
+    api.reports.clear()
+    api.forget_seen()
+    api.acknowledge = True
+    await api.cut()
+    await api.finished(run_id)
+    assert api.reports == reports
+
+
+async def test_a_host_says_what_it_holds(
+    api: FakeApi, host: HostProcess, code: Code, tmp_path: Path
+) -> None:
+    flag = tmp_path / "x"
+    run_id = await host.assign(code, "wait", parameters={"path": str(flag)})
+    await begun(api, run_id)
+    api.said.clear()
+    await api.cut()
+    assert (await api.wait(lambda: api.of_kind(wire.Holding)))[0].runs == [(run_id, 1)]
+    flag.touch()
+    assert (await api.finished(run_id)).state.name == "Completed"
+
+
+async def test_requests_survive_a_reconnect(api: FakeApi, host: HostProcess, code: Code) -> None:
+    run_id = await host.assign(code, "start_another")
+    first = (await api.wait(lambda: api.of_kind(wire.HostRequest)))[0]
+    state = StateRecord(StateType.SCHEDULED, "Scheduled", 1.0)
+    api.answer = lambda request: FlowRun(id="x", name="late", flow_name="a", state=state)
+    await api.cut()
+    finished = await api.finished(run_id)
+    assert finished.result is not None
+    assert finished.result.data == b'"late"'
+    again = api.of_kind(wire.HostRequest)[-1]
+    assert isinstance(first.body, StartRun)
+    assert again == first
+
+
+async def test_flushed_is_kept_through_a_crash(api: FakeApi, host: HostProcess, code: Code) -> None:
+    await host.value(code, "hello")
+    await api.close()
+    api.said.clear()
+    await api.open()
+    await api.connected()
+    run_id = await host.assign(code, "flush_then_exit")
+    assert (await api.finished(run_id)).state.type is StateType.CRASHED
+    assert ("stdout", "kept") in api.lines_of(run_id)
+
+
+async def test_a_dead_host_leaves_its_spool(
+    api: FakeApi, host: HostProcess, code: Code, tmp_path: Path
+) -> None:
+    flag = tmp_path / "x"
+    run_id = await host.assign(code, "wait", parameters={"path": str(flag)})
+    await begun(api, run_id)
+    await api.close()
+    flag.touch()
+    spool = spool_path(host.home, host.id)
+    await spooled(spool, {run_id})
+    host.signal(signal.SIGKILL)
+    await host.ended()
+    assert {frame.run_id for frame in read_frames(spool)} == {run_id}
+
+
+async def test_fenced(make_host, api: FakeApi, code: Code, tmp_path: Path) -> None:
+    api.fence_after = 1.0
+    host = make_host(fence_after=1.0)
+    await host.start()
+    run_id = await host.assign(code, "wait_deaf", parameters={"path": str(tmp_path / "x")})
+    pid = await begun(api, run_id)
+    await api.close()
+    assert await host.ended(5) == 1
+    await gone([pid])
+    assert host.descendants() == []
+
+
+async def test_a_stopped_agent_is_fenced_by_its_zygotes(
+    make_host, api: FakeApi, code: Code, tmp_path: Path
+) -> None:
+    api.fence_after, api.heartbeat = 1.0, 0.2
+    host = make_host()
+    await host.start()
+    run_id = await host.assign(code, "wait_deaf", parameters={"path": str(tmp_path / "x")})
+    pid = await begun(api, run_id)
+    host.signal(signal.SIGSTOP)
+    await gone([pid], 5)
+    host.signal(signal.SIGCONT)
+    await api.finished(run_id, 5)
+
+
+async def test_a_final_refusal_ends_a_host(
+    make_host, api: FakeApi, code: Code, tmp_path: Path
+) -> None:
+    host = make_host()
+    await host.start()
+    run_id = await host.assign(code, "wait_deaf", parameters={"path": str(tmp_path / "x")})
+    pid = await begun(api, run_id)
+    api.refusal = wire.HostRefused(reason="given up", final=True)
+    await api.cut()
+    assert await host.ended(5) == 1
+    await gone([pid])
+
+
+async def test_an_early_host_tries_again(make_host, api: FakeApi, code: Code) -> None:
+    api.refusal = wire.HostRefused(reason="not ordered yet", final=False)
+    host = make_host()
+    await host.start(connected=False)
+    await api.wait(lambda: len(api.of_kind(wire.HostHello)) >= 2)
+    api.refusal = None
+    await api.connected()
+    assert await host.value(code, "hello") == "hello you"
+
+
+async def test_sigterm_drains(
+    api: FakeApi, host: HostProcess, code: Code, project: Path, tmp_path: Path
+) -> None:
+    flag = tmp_path / "x"
+    (project / "slow.py").write_text("import time\ntime.sleep(600)\n")
+    running = await host.assign(code, "wait", parameters={"path": str(flag)})
+    await begun(api, running)
+    unborn = await host.assign(Code(path=str(project), file="slow.py"), "hello")
+    await api.wait(lambda: len(api.of_kind(wire.AssignAck)) == 2)
+    host.signal(signal.SIGTERM)
+    draining = (await api.wait(lambda: api.of_kind(wire.HostDraining)))[0]
+    assert draining.released == [(unborn, 1)]
+    late = await host.assign(code, "hello")
+    released = (await api.wait(lambda: api.of_kind(wire.Released)))[0]
+    assert released.runs == [(late, 1)]
+    flag.touch()
+    assert (await api.finished(running)).state.name == "Completed"
+    assert await host.ended() == 0
+    assert host.descendants() == []
+
+
+async def test_grace_is_not_for_ever(make_host, api: FakeApi, code: Code, tmp_path: Path) -> None:
+    host = make_host(grace=0.3)
+    await host.start()
+    run_id = await host.assign(code, "wait_deaf", parameters={"path": str(tmp_path / "x")})
+    await begun(api, run_id)
+    host.signal(signal.SIGTERM)
+    assert await host.ended(5) == 0
+    finished = await api.finished(run_id)
+    assert finished.state.type is StateType.CRASHED
+    assert "stopped" in finished.state.message
+    assert host.descendants() == []
+
+
+async def test_a_second_signal_stops_at_once(
+    api: FakeApi, host: HostProcess, code: Code, tmp_path: Path
+) -> None:
+    run_id = await host.assign(code, "wait_deaf", parameters={"path": str(tmp_path / "x")})
+    await begun(api, run_id)
+    host.signal(signal.SIGTERM)
+    await api.wait(lambda: api.of_kind(wire.HostDraining))
+    host.signal(signal.SIGINT)
+    assert await host.ended(5) == 0
+    assert host.descendants() == []
+    assert (await api.finished(run_id)).state.type is StateType.CRASHED
+
+
+async def test_a_host_that_is_not_wanted_leaves_after_its_last_run(
+    api: FakeApi, host: HostProcess, code: Code, tmp_path: Path
+) -> None:
+    flag = tmp_path / "x"
+    run_id = await host.assign(code, "wait", parameters={"path": str(flag)})
+    await begun(api, run_id)
+    await api.say(wire.Drain())
+    await api.wait(lambda: api.of_kind(wire.HostDraining))
+    flag.touch()
+    assert (await api.finished(run_id)).state.name == "Completed"
+    assert await host.ended() == 0
+    assert not spool_path(host.home, host.id).exists()
+
+
+async def test_a_waiting_child_that_is_killed_costs_no_run(
+    api: FakeApi, host: HostProcess, code: Code
+) -> None:
+    await host.value(code, "hello")
+    zygote = host.zygotes()[0]
+    for pid in children_of(zygote):
+        os.kill(pid, signal.SIGKILL)
+    runs = [await host.assign(code, "hello") for _ in range(4)]
+    for run_id in runs:
+        assert (await api.finished(run_id)).state.name == "Completed"
+    assert all(api.reports_of(run_id, HandedOver) for run_id in runs)
+    assert all(api.reports_of(run_id, Logged) for run_id in runs)

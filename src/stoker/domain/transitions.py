@@ -95,7 +95,7 @@ class Wish(Struct, frozen=True, kw_only=True):
         result: With ``FINISH``: what the run returned.
         message: For people.
         host_id: With ``CLAIM``: the host.
-        run_count: With ``START``: calls of the user's function.
+        run_count: With ``START``: calls of the user's function, this one included.
     """
 
     command: Command
@@ -124,22 +124,31 @@ def decide(run: FlowRun, wish: Wish) -> Transition | Rejected:
     found = TABLE.get((run.state.type, wish.command))
     if found is None:
         return Rejected(f"a run that is {run.state.name} cannot {wish.command}")
-    if wish.command is Command.START and run.state.type is S.RUNNING and not wish.run_count:
-        return Rejected("a run that is Running cannot start")
-    state = StateRecord(found[0], found[1], wish.at, wish.message)
+    run_count, name = run.run_count, found[1]
+    if wish.command is Command.START:
+        run_count = max(1, wish.run_count or 0)
+        if run.state.type is S.RUNNING and run_count <= run.run_count:
+            return Rejected(f"call {run_count} of its function was reported already")
+        if run_count == 1:
+            # A run that is recorded as running before its first call is not retrying.
+            name = "Running"
+    state = StateRecord(found[0], name, wish.at, wish.message)
     if wish.command is Command.FINISH and wish.state is not None:
         if not wish.state.is_terminal:
             return Rejected(f"{wish.state.name} does not end a run")
         state = wish.state
-    run_count = wish.run_count if wish.run_count is not None else run.run_count
-    claimed = wish.command is Command.CLAIM
+    host_id = run.host_id
+    if wish.command is Command.CLAIM:
+        host_id = wish.host_id
+    elif wish.command is Command.RELEASE:
+        host_id = None
     return Transition(
         run_id=run.id,
         version=run.version,
         state=state,
-        attempt=run.attempt + 1 if claimed else run.attempt,
+        attempt=run.attempt + (wish.command is Command.CLAIM),
         run_count=run_count,
         result=wish.result,
-        host_id=wish.host_id if claimed else run.host_id,
+        host_id=host_id,
         first_start=wish.command is Command.START and run.started is None,
     )

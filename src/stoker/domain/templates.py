@@ -63,13 +63,14 @@ def resolve(template: Json, job_variables: Json) -> Json:
     ``env`` merges; everything else replaces.
 
     Raises:
-        Invalid: ``job_variables`` names a variable that the template does not have.
+        Invalid: ``job_variables`` names a variable that the template does not have, or gives it
+            a value of another type; or the template is none.
 
     Example:
         >>> resolve(PROCESS_TEMPLATE, {"env": {"A": "1"}})["env"]
         {'A': '1'}
     """
-    properties: Json = template.get("variables", {}).get("properties", {})
+    properties = _properties(template)
     unknown = sorted(job_variables.keys() - properties.keys())
     if unknown:
         raise Invalid(
@@ -78,8 +79,46 @@ def resolve(template: Json, job_variables: Json) -> Json:
         )
     values: Json = {name: schema.get("default") for name, schema in properties.items()}
     for name, value in job_variables.items():
+        _check_type(name, value, properties[name])
         values[name] = {**(values.get("env") or {}), **value} if name == "env" else value
     return cast(Json, _fill(template.get("job_configuration", {}), values))
+
+
+class _Variables(msgspec.Struct, frozen=True):
+    properties: dict[str, Json] = msgspec.field(default_factory=dict[str, Json])
+
+
+class _Template(msgspec.Struct, frozen=True):
+    variables: _Variables = _Variables()
+    job_configuration: Json = msgspec.field(default_factory=dict[str, Any])
+
+
+def _properties(template: Json) -> dict[str, Json]:
+    try:
+        shape = msgspec.convert(template, _Template)
+    except msgspec.ValidationError as error:
+        raise Invalid(f"this is no base job template: {error}") from None
+    return shape.variables.properties
+
+
+TYPES: dict[object, tuple[type, ...]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "object": (dict,),
+    "array": (list,),
+}
+"""The types of JSON Schema. https://json-schema.org/understanding-json-schema/reference/type"""
+
+
+def _check_type(name: str, value: object, schema: Json) -> None:
+    wanted = "object" if name == "env" else schema.get("type")
+    types = TYPES.get(wanted) if isinstance(wanted, str) else None
+    if types is None:
+        return
+    if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+        raise Invalid(f"the variable {name!r} must be of type {wanted}, not {value!r}")
 
 
 def _fill(part: object, values: Json) -> object:

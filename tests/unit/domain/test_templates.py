@@ -1,0 +1,147 @@
+"""Base job templates: what overrides what, and what makes a lane."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stoker.domain.deployments import Deployment
+from stoker.domain.errors import Invalid
+from stoker.domain.pools import WorkPool
+from stoker.domain.templates import PROCESS_TEMPLATE, code_of, lane_of, resolve, text_values
+
+TEMPLATE = {
+    "variables": {
+        "properties": {
+            "env": {"type": "object", "default": {"A": "pool", "B": "pool"}},
+            "memory": {"type": "integer", "default": 512},
+            "image": {"type": "string", "default": "base"},
+            "label": {"type": "string"},
+            "extra": {"default": {"x": 1}},
+        }
+    },
+    "job_configuration": {
+        "env": "{{ env }}",
+        "memory": "{{memory}}",
+        "text": "{{ image }} of {{ memory }} for {{ label }}",
+        "nested": {"list": ["{{ extra }}", 7, "{{ label }}"]},
+        "fixed": True,
+    },
+}
+
+
+def deployment(**fields) -> Deployment:
+    return Deployment(
+        id="d",
+        name="d",
+        flow_name="f",
+        entrypoint="src/flows.py:etl",
+        path="/p",
+        pool="p",
+        **fields,
+    )
+
+
+def test_defaults_fill_the_configuration_and_keep_their_types():
+    found = resolve(TEMPLATE, {"label": "me"})
+    assert found["memory"] == 512
+    assert found["text"] == "base of 512 for me"
+    assert found["nested"] == {"list": [{"x": 1}, 7, "me"]}
+    assert found["fixed"] is True
+
+
+def test_job_variables_replace_and_env_merges():
+    found = resolve(TEMPLATE, {"memory": 1024, "env": {"B": "own", "C": "own"}, "extra": {"y": 2}})
+    assert found["memory"] == 1024
+    assert found["env"] == {"A": "pool", "B": "own", "C": "own"}
+    assert found["nested"]["list"][0] == {"y": 2}
+
+
+def test_resolving_changes_neither_template_nor_variables():
+    variables = {"env": {"A": "own"}}
+    resolve(TEMPLATE, variables)["env"]["Z"] = "?"
+    assert TEMPLATE["variables"]["properties"]["env"]["default"] == {"A": "pool", "B": "pool"}
+    assert variables == {"env": {"A": "own"}}
+
+
+def test_an_unknown_variable_is_named_with_those_there_are():
+    with pytest.raises(Invalid, match=r"no variable 'imgae', 'zz'; it has: env, memory, image"):
+        resolve(TEMPLATE, {"zz": 1, "imgae": "x"})
+    with pytest.raises(Invalid, match="it has: none"):
+        resolve({}, {"zz": 1})
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"env": "A=1"},
+        {"env": None},
+        {"memory": "much"},
+        {"memory": True},
+        {"image": 5},
+    ],
+)
+def test_a_variable_of_another_type_than_the_template_says_is_refused(variables):
+    (name,) = variables
+    with pytest.raises(Invalid, match=f"variable '{name}' must be"):
+        resolve(TEMPLATE, variables)
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        {"variables": []},
+        {"variables": {"properties": []}},
+        {"variables": {"properties": {"a": 1}}},
+        {"job_configuration": []},
+    ],
+)
+def test_a_template_of_another_shape_is_refused(template):
+    with pytest.raises(Invalid, match="base job template"):
+        resolve(template, {})
+
+
+TEXT = st.text(max_size=5)
+
+
+@given(st.dictionaries(TEXT, TEXT), TEXT, TEXT)
+def test_what_belongs_to_the_code_makes_no_lane(env, python, working_dir):
+    pool = WorkPool(id="p", name="p")
+    variables = {"env": env, "python": python, "working_dir": working_dir}
+    own = lane_of(pool, resolve(PROCESS_TEMPLATE, variables))
+    assert own == lane_of(pool, resolve(PROCESS_TEMPLATE, {}))
+
+
+def test_infrastructure_and_type_of_pool_make_the_lane():
+    pool, other = WorkPool(id="p", name="p"), WorkPool(id="q", name="q")
+    lane = lane_of(pool, resolve(TEMPLATE, {}))
+    assert lane == lane_of(other, resolve(TEMPLATE, {"env": {"A": "1"}}))
+    assert lane != lane_of(pool, resolve(TEMPLATE, {"memory": 1024}))
+    other.type = "docker"
+    assert lane != lane_of(other, resolve(TEMPLATE, {}))
+
+
+def test_a_lane_is_the_same_whatever_the_order_of_keys():
+    pool = WorkPool(id="p", name="p")
+    assert lane_of(pool, {"a": 1, "b": {"c": 2, "d": 3}}) == lane_of(
+        pool, {"b": {"d": 3, "c": 2}, "a": 1}
+    )
+
+
+def test_the_code_is_what_a_zygote_imports():
+    code = code_of(deployment(), resolve(PROCESS_TEMPLATE, {"env": {"N": 1}, "working_dir": "/w"}))
+    assert (code.path, code.file, code.env) == ("/p", "src/flows.py", {"N": "1"})
+    assert (code.python, code.working_dir) == ("", "/w")
+
+
+def test_code_of_another_import_environment_is_another_zygote():
+    one, two, same = (
+        code_of(deployment(), resolve(PROCESS_TEMPLATE, {"env": env}))
+        for env in ({"A": "1"}, {"A": "2"}, {"A": "1"})
+    )
+    assert one.key == same.key
+    assert one.key != two.key
+
+
+def test_an_environment_may_hold_numbers_or_be_missing():
+    assert text_values({"A": 1, "B": 1.5, "C": "x"}) == {"A": "1", "B": "1.5", "C": "x"}
+    assert text_values(None) == {}

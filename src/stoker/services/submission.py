@@ -13,6 +13,7 @@ from stoker.domain.runs import FlowRun
 from stoker.domain.states import StateRecord, StateType
 from stoker.domain.templates import lane_of, resolve
 from stoker.ports.store import Records
+from stoker.services.administration import need_deployment
 from stoker.services.unit import Unit
 
 
@@ -27,13 +28,20 @@ def submit(unit: Unit, requests: Sequence[StartRun]) -> list[FlowRun]:
     runs: list[FlowRun] = []
     new: list[FlowRun] = []
     keys: list[str | None] = []
-    for request in requests:
+    by_key: dict[str, FlowRun] = {}
+    # Ids of one moment do not sort by themselves, and a batch is to start in its own order.
+    ids = sorted(new_id(unit.now) for _ in requests)
+    for run_id, request in zip(ids, requests, strict=True):
         key = request.idempotency_key
-        run = unit.records.run_of_key(key) if key is not None else None
+        run = None
+        if key is not None:
+            run = by_key.get(key) or unit.records.run_of_key(key)
         if run is None:
-            run = _accept(request, catalogue, unit.now)
+            run = _accept(run_id, request, catalogue, unit.now)
             new.append(run)
             keys.append(key)
+        if key is not None:
+            by_key[key] = run
         runs.append(run)
     unit.records.insert_runs(new, keys)
     pools = {run.pool for run in new if run.pool is not None}
@@ -53,13 +61,7 @@ class _Catalogue:
     def deployment(self, name: str) -> Deployment:
         found = self._deployments.get(name)
         if found is None:
-            found = self._records.deployment(name)
-            if found is None:
-                raise NotFound(
-                    f"there is no deployment {name!r}; `stoker deployment ls` lists those there "
-                    "are, `stoker deploy` makes one"
-                )
-            self._deployments[name] = found
+            found = self._deployments[name] = need_deployment(self._records, name)
         return found
 
     def pool(self, name: str) -> WorkPool:
@@ -72,7 +74,7 @@ class _Catalogue:
         return found
 
 
-def _accept(request: StartRun, catalogue: _Catalogue, now: float) -> FlowRun:
+def _accept(run_id: str, request: StartRun, catalogue: _Catalogue, now: float) -> FlowRun:
     deployment = catalogue.deployment(request.deployment)
     parameters = {**deployment.parameters, **request.parameters}
     problem = parameter_problems(deployment.signature, parameters, deployment.full_name)
@@ -84,7 +86,7 @@ def _accept(request: StartRun, catalogue: _Catalogue, now: float) -> FlowRun:
         both = {**deployment.job_variables, **request.job_variables}
         lane = lane_of(pool, resolve(pool.base_job_template, both))
     return FlowRun(
-        id=new_id(now),
+        id=run_id,
         name=request.name or readable_name(),
         flow_name=deployment.flow_name,
         state=StateRecord(StateType.SCHEDULED, "Scheduled", now),

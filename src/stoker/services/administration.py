@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from stoker.domain.deployments import Deployment
@@ -32,7 +33,12 @@ def need_deployment(records: Records, name: str) -> Deployment:
     """Return a deployment, or raise `NotFound` with what to do."""
     deployment = records.deployment(name)
     if deployment is None:
-        raise NotFound(f"there is no deployment {name!r}; see `stoker deployment ls`")
+        close = get_close_matches(name, [one.full_name for one in records.deployments()], n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise NotFound(
+            f"there is no deployment {name!r}; {hint}`stoker deployment ls` lists those there are, "
+            "`stoker deploy` makes one"
+        )
     return deployment
 
 

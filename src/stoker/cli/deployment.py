@@ -7,6 +7,7 @@ import click
 
 from stoker.cli.context import json_object, open_api, values
 from stoker.cli.output import as_json, clock, duration, print_fields, print_json, print_table
+from stoker.cli.watch import may_leave
 from stoker.cli.watch import watch as watch_run
 from stoker.domain.deployments import Parameter
 from stoker.domain.requests import StartRun
@@ -68,7 +69,8 @@ def run(
             else:
                 click.echo(f"Follow it: stoker flow-run logs {started.id} --follow")
             return
-        ended = api.wait_run(started.id) if as_json else watch_run(api, started.id)
+        with may_leave(started.id):
+            ended = api.wait_run(started.id) if as_json else watch_run(api, started.id)
     if as_json:
         print_json(ended)
     else:

@@ -6,7 +6,7 @@ import msgspec
 from stoker.cli.anatomy import print_anatomy
 from stoker.cli.context import open_api
 from stoker.cli.output import as_json, clock, duration, print_fields, print_json, print_table
-from stoker.cli.watch import follow_logs, format_line, format_state
+from stoker.cli.watch import follow_logs, format_line, format_state, may_leave
 from stoker.domain.runs import FlowRun, StoredLogLine, TaskRun
 from stoker.domain.states import StateType
 
@@ -142,7 +142,8 @@ def logs(run_id: str, follow: bool, as_json: bool) -> None:
 
     with open_api() as api:
         if follow:
-            follow_logs(api, run_id, show)
+            with may_leave(run_id):
+                follow_logs(api, run_id, show)
             return
         lines: list[StoredLogLine] = []
         while page := api.logs(run_id, after=lines[-1].id if lines else 0, limit=TAIL):

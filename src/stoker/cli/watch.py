@@ -1,8 +1,10 @@
 """Following a flow run on the terminal: its states and log lines as they come."""
 
 import logging
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import click
@@ -27,6 +29,16 @@ COLOURS = {
 }
 
 
+@contextmanager
+def may_leave(run_id: str) -> Generator[None]:
+    """Let Ctrl-C end the watching, and say that it does not end the run."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo(f"\nThe flow run goes on. Cancel it: stoker flow-run cancel {run_id}", err=True)
+        sys.exit(130)
+
+
 def watch(api: Api, run_id: str) -> FlowRun:
     """Print a run's states and log lines until it is over, and return it."""
     after = states_seen = 0
@@ -41,9 +53,11 @@ def watch(api: Api, run_id: str) -> FlowRun:
         # States that were entered at the same moment stay in order: the sort is stable.
         for _, text in sorted(shown, key=lambda entry: entry[0]):
             click.echo(text)
-        if run.waiting_for and run.waiting_for != reason and not run.state.is_terminal:
-            click.echo(f"{' ' * 12} | waits: {run.waiting_for}")
-        reason = run.waiting_for
+        # At the first look a run may just be on its way to a waiting process.
+        if hold and run.waiting_for != reason and not run.state.is_terminal:
+            reason = run.waiting_for
+            if reason:
+                click.echo(f"{' ' * 12} | waits: {reason}")
         states_seen = len(states)
         if lines:
             after = lines[-1].id

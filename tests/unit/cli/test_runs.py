@@ -135,7 +135,7 @@ def test_watch_exits_with_1_where_the_run_does_not_complete(stoker, run_of):
 def test_watch_says_why_a_run_waits(stoker, api, run_of):
     run_of(states=[SCHEDULED, COMPLETED], lines=[], run=ENDED)
     waiting = flow_run(SCHEDULED, waiting_for="work pool 'p' has no worker")
-    answers = iter([waiting, waiting])
+    answers = iter([waiting] * 3)
     api.routes["GET /api/flow-runs/r1"] = lambda _: (200, next(answers, ENDED))
     out = stoker("deployment", "run", "f/d", "--watch").out
     assert out.count("waits: work pool 'p' has no worker") == 1

@@ -123,9 +123,17 @@ class FutureList(list[Future[R]]):
         wait(self, timeout)
         return self
 
+    @overload
+    def result(
+        self, timeout: float | None = None, raise_on_failure: Literal[True] = True
+    ) -> list[R]: ...
+    @overload
+    def result(
+        self, timeout: float | None = None, *, raise_on_failure: bool
+    ) -> list[R | BaseException]: ...
     def result(
         self, timeout: float | None = None, raise_on_failure: bool = True
-    ) -> list[R | BaseException]:
+    ) -> list[R] | list[R | BaseException]:
         """Return all results, in order; see `Future.result`.
 
         Raises:

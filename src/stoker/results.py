@@ -5,6 +5,7 @@ Large ones lie in ``<home>/results``, named after their run.
 
 import os
 import pickle
+from contextlib import suppress
 from math import isfinite
 from pathlib import Path
 from typing import Any, cast
@@ -192,7 +193,8 @@ def _placed(format: str, data: bytes, run_id: str) -> ResultRecord:
         part.write_bytes(data)
         part.replace(target)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
         raise Unserialisable(
             f"a result of {len(data)} bytes cannot be written to {target}: {error}"
         ) from error

@@ -6,12 +6,14 @@ import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from stoker.domain.errors import Invalid, Unavailable
 from stoker.domain.reports import Report
 from stoker.engine.context import CURRENT
 from stoker.ports.backend import Backend
+
+Used = TypeVar("Used", bound=Backend)
 
 KNOWN = {
     "http": "stoker.client.backend:open_backend",
@@ -118,7 +120,7 @@ def close() -> None:
 
 
 @contextmanager
-def use(backend: Backend) -> Generator[Backend]:
+def use(backend: Used) -> Generator[Used]:
     """Make a backend this process's within the block; the caller closes it."""
     before, _process.backend = _process.backend, backend
     try:

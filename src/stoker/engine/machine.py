@@ -213,11 +213,11 @@ def _explain(run: Attempts, outcome: Outcome, again: bool) -> Generator[Step, An
     flow = run.context.flow
     error = outcome.error
     known = error is None or error is flow.logged
-    if outcome.state.type is StateType.CANCELLED:
-        known = True
     flow.logged = error
     text = f"{run.what} is {outcome.state.name}: {outcome.state.message}"
     level = logging.ERROR
+    if outcome.state.type is StateType.CANCELLED:
+        known, level = True, logging.WARNING
     if again:
         left = run.plan.retries.retries - run.context.run_count + 1
         text = f"{text}; {left} {'retry' if left == 1 else 'retries'} left"

@@ -1,0 +1,337 @@
+"""Deploying flows, and starting runs of deployments."""
+
+import asyncio
+import sys
+import threading
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stoker import arun_deployment, flow, run_deployment, task
+from stoker.deployments import deployment_of, project_of
+from stoker.domain.deployments import Deployment, Parameter
+from stoker.domain.errors import Invalid, NotFound
+from stoker.domain.requests import AwaitRun, PutDeployment, ReadRun, StartRun
+from stoker.domain.runs import FlowRun
+from stoker.domain.states import ResultRecord, StateRecord, StateType
+from stoker.engine.parameters import ParameterError
+from stoker.testing.recording import RecordingBackend
+
+DEADLINE = 10
+
+
+def run_in(kind: StateType, result: ResultRecord | None = None) -> FlowRun:
+    return FlowRun(
+        id="the-run",
+        name="amber-heron",
+        flow_name="etl",
+        deployment="etl/nightly",
+        parameters={"x": 1},
+        tags=["t"],
+        state=StateRecord(kind, kind.value.capitalize(), 5.0),
+        result=result,
+    )
+
+
+def server(request: Any) -> Any:
+    if isinstance(request, PutDeployment):
+        return request.deployment
+    if isinstance(request, StartRun) and request.timeout == 0:
+        return run_in(StateType.SCHEDULED)
+    return run_in(StateType.COMPLETED, ResultRecord("json", b"[1,2]"))
+
+
+@pytest.fixture(autouse=True)
+def answers(backend: RecordingBackend) -> None:
+    backend.answer = server
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    """Write a file of flows into a project of its own."""
+    before = list(sys.path), set(sys.modules)
+
+    def write(text: str, file: str = "flows/etl.py", marker: str | None = "pyproject.toml"):
+        project = tmp_path / "project"
+        path = project / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        if marker:
+            (project / marker).touch()
+        return path
+
+    yield write
+    sys.path[:] = before[0]
+    for name in set(sys.modules) - before[1]:
+        del sys.modules[name]
+
+
+ETL = """
+from datetime import date
+from stoker import flow
+
+@flow(timeout_seconds=60)
+def etl(day: date, n: int = 1):
+    pass
+
+@flow
+def other(**anything):
+    pass
+
+def plain():
+    pass
+"""
+
+
+def test_a_run_is_asked_for_and_waited_for_in_one_request(backend: RecordingBackend) -> None:
+    run = run_deployment("etl/nightly", {"day": date(2026, 1, 2)}, tags=["a"])
+    (request,) = backend.asked
+    assert request == StartRun(
+        deployment="etl/nightly", parameters={"day": "2026-01-02"}, tags=["a"], timeout=None
+    )
+    assert (run.id, run.name, run.deployment) == ("the-run", "amber-heron", "etl/nightly")
+    assert (run.flow_name, dict(run.parameters), run.tags) == ("etl", {"x": 1}, ["t"])
+    assert run.state.is_completed()
+    assert run.state.result() == run.result() == [1, 2]
+
+
+def test_all_options_reach_the_request(backend: RecordingBackend) -> None:
+    run_deployment(
+        name="etl/nightly",
+        timeout=5,
+        flow_run_name="mine",
+        job_variables={"env": {"A": "1"}},
+        idempotency_key="k",
+    )
+    assert backend.asked == [
+        StartRun(
+            deployment="etl/nightly",
+            timeout=5,
+            name="mine",
+            job_variables={"env": {"A": "1"}},
+            idempotency_key="k",
+        )
+    ]
+
+
+def test_a_run_is_linked_to_the_flow_that_starts_it(backend: RecordingBackend) -> None:
+    @task
+    def start():
+        run_deployment("etl/nightly", timeout=0)
+
+    @flow
+    def parent():
+        start()
+        start.submit()
+        run_deployment("etl/nightly", timeout=0)
+
+    @flow
+    def stranger():
+        run_deployment("etl/nightly", timeout=0, as_subflow=False)
+
+    parent()
+    stranger()
+    me = backend.run("parent").id
+    assert [request.parent_run_id for request in backend.asked] == [me, me, me, None]
+
+
+def test_a_run_can_be_waited_for_later(backend: RecordingBackend) -> None:
+    @flow
+    def parent():
+        run = run_deployment("etl/nightly", timeout=0)
+        assert run.state.is_scheduled()
+        assert run.wait(7).state.is_completed()
+        run.wait()
+        return run.refresh().result()
+
+    assert parent() == [1, 2]
+    _, waited, read = backend.asked
+    me = backend.run("parent").id
+    assert waited == AwaitRun(run_id="the-run", waiter_run_id=me, timeout=7)
+    assert read == ReadRun(run_id="the-run")
+
+
+def test_in_a_coroutine_it_can_be_awaited(backend: RecordingBackend) -> None:
+    @flow
+    async def parent():
+        one = await run_deployment("etl/nightly")  # type: ignore[misc]
+        two = await arun_deployment("etl/nightly")
+        three = await (await arun_deployment("etl/nightly", timeout=0)).wait_async()
+        return [run.result() for run in (one, two, three)]
+
+    assert asyncio.run(parent()) == [[1, 2]] * 3
+    assert {request.parent_run_id for request in backend.asked[:3]} == {backend.run("parent").id}
+
+
+def test_a_plain_flow_under_an_event_loop_blocks(backend: RecordingBackend) -> None:
+    @flow
+    def plain():
+        return run_deployment("etl/nightly").result()
+
+    async def main():
+        return plain()
+
+    assert asyncio.run(main()) == [1, 2]
+
+
+def test_many_waits_go_side_by_side(backend: RecordingBackend) -> None:
+    together = threading.Barrier(50, timeout=DEADLINE)
+
+    def answer(request: Any) -> Any:
+        together.wait()
+        return server(request)
+
+    backend.answer = answer
+
+    @flow
+    async def parent():
+        runs = await asyncio.gather(*(arun_deployment("etl/nightly") for _ in range(50)))
+        return len(runs)
+
+    assert asyncio.run(parent()) == 50
+
+
+def test_futures_are_resolved_first(backend: RecordingBackend) -> None:
+    @task
+    def one():
+        return 1
+
+    @flow
+    def parent():
+        run_deployment("etl/nightly", {"x": [one.submit()]})
+
+    parent()
+    assert backend.asked[0].parameters == {"x": [1]}
+
+
+def test_what_cannot_be_sent_is_named() -> None:
+    with pytest.raises(ParameterError, match=r"run_deployment\('etl/nightly'\): parameter 'x'"):
+        run_deployment("etl/nightly", {"x": object()})
+    with pytest.raises(ValueError, match="0 or more seconds"):
+        run_deployment("etl/nightly", timeout=-1)
+
+
+def test_the_servers_refusal_is_raised(backend: RecordingBackend) -> None:
+    def refuse(request: Any) -> Any:
+        raise NotFound("there is no deployment 'etl/nightly'")
+
+    backend.answer = refuse
+    with pytest.raises(NotFound, match="no deployment"):
+        run_deployment("etl/nightly")
+
+
+def test_a_flow_of_a_file_is_described(write) -> None:
+    file = write(ETL)
+    known = deployment_of(
+        file,
+        "etl",
+        name="nightly",
+        pool="p",
+        queue="q",
+        parameters={"n": 2},
+        job_variables={"env": {"A": "1"}},
+        tags=["t"],
+    )
+    assert known.full_name == "etl/nightly"
+    assert known.entrypoint == "flows/etl.py:etl"
+    assert known.path == str(file.parent.parent)
+    assert (known.pool, known.queue, known.tags, known.timeout) == ("p", "q", ["t"], 60)
+    assert known.parameters == {"n": 2}
+    assert known.job_variables == {"env": {"A": "1"}}
+    assert known.signature == [
+        Parameter(name="day", required=True, type="datetime.date"),
+        Parameter(name="n", type="int"),
+    ]
+
+
+def test_a_flow_that_takes_anything_has_no_signature(write) -> None:
+    assert deployment_of(write(ETL), "other", name="d").signature is None
+
+
+def test_the_only_flow_need_not_be_named(write) -> None:
+    text = "from stoker import flow\n@flow\ndef one(): pass\n"
+    assert deployment_of(write(text), None, name="d").entrypoint == "flows/etl.py:one"
+
+
+@pytest.mark.parametrize(
+    ("text", "function", "says"),
+    [
+        (ETL, "nope", "has no flow 'nope'; its flows are: etl, other"),
+        (ETL, "plain", "'plain' in .* is a function and no flow; put @flow on it"),
+        (ETL, None, "say which flow .* it has: etl, other"),
+        ("x = 1", "x", "it has no flow at all"),
+        ("def broken(:\n  pass", "x", "etl.py, line 1 is no valid Python: "),
+        ("x = 1\nimport not_there_at_all", "x", "failed in line 2: ModuleNotFoundError: .*not_th"),
+        ("x = 1\n1 / 0", "x", "failed in line 2: ZeroDivisionError"),
+        ("raise SystemExit(3)", "x", "failed in line 1: SystemExit: 3"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_told(write, text: str, function: str, says: str) -> None:
+    with pytest.raises(Invalid, match=says):
+        deployment_of(write(text), function, name="d")
+
+
+def test_other_mistakes_are_told(write, tmp_path: Path) -> None:
+    file = write(ETL)
+    with pytest.raises(Invalid, match="there is no file"):
+        deployment_of(tmp_path / "nope.py", "x", name="d")
+    with pytest.raises(Invalid, match="no '/' in it"):
+        deployment_of(file, "etl", name="a/b")
+    with pytest.raises(ParameterError, match="etl/d has no parameter 'nn'; it takes: day, n"):
+        deployment_of(file, "etl", name="d", parameters={"nn": 1})
+    with pytest.raises(Invalid, match="not in the project folder"):
+        deployment_of(file, "etl", name="d", project=tmp_path / "elsewhere")
+
+
+@pytest.mark.parametrize("marker", ["pyproject.toml", "stoker.toml", ".git"])
+def test_the_nearest_marker_makes_the_project(write, marker: str) -> None:
+    file = write(ETL, "a/b/etl.py", marker)
+    assert project_of(file) == file.parents[2]
+
+
+def test_without_a_marker_it_is_the_working_directory(
+    write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = write(ETL, "a/b/etl.py", None)
+    monkeypatch.chdir(file.parents[1])
+    assert project_of(file) == file.parents[1]
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    assert project_of(file) == file.parent
+
+
+@flow
+def at_the_top(x: int, y="z"):
+    pass
+
+
+renamed = flow(name="renamed")(lambda: None)
+
+
+def test_deploy_sends_the_deployment(backend: RecordingBackend) -> None:
+    stored = at_the_top.deploy("daily", "p", parameters={"y": "w"}, tags=("a",))
+    (request,) = backend.asked
+    assert isinstance(stored, Deployment)
+    assert stored is request.deployment
+    assert stored.full_name == "at-the-top/daily"
+    file, _, function = stored.entrypoint.partition(":")
+    assert (Path(stored.path) / file).resolve() == Path(__file__).resolve()
+    assert function == "at_the_top"
+    assert (stored.pool, stored.queue) == ("p", "default")
+
+
+def test_deploy_finds_a_flow_under_another_name(backend: RecordingBackend) -> None:
+    assert renamed.deploy("d").entrypoint.endswith(":renamed")
+
+
+def test_a_flow_inside_of_a_function_cannot_be_deployed() -> None:
+    @flow
+    def inside():
+        pass
+
+    with pytest.raises(Invalid, match="no top-level name"):
+        inside.deploy("d")

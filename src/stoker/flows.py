@@ -10,6 +10,7 @@ from typing import (
     Any,
     Generic,
     Literal,
+    NoReturn,
     ParamSpec,
     TypedDict,
     TypeVar,
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 __all__ = ["Flow", "FlowOptions", "flow"]
 
 P = ParamSpec("P")
-R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 T = TypeVar("T")
 
 
@@ -90,7 +91,7 @@ class FlowOptions(TypedDict, total=False):
     on_cancellation: Sequence[Hook] | None
 
 
-class Flow(Generic[P, R]):
+class Flow(Generic[P, R_co]):
     """A function whose calls are recorded as flow runs.
 
     Called inside another flow it runs in the same process, as a run of its own whose parent is
@@ -105,7 +106,7 @@ class Flow(Generic[P, R]):
         ValueError: An option's value is impossible.
     """
 
-    def __init__(self, fn: Callable[P, R], **options: Unpack[FlowOptions]) -> None:
+    def __init__(self, fn: Callable[P, R_co], **options: Unpack[FlowOptions]) -> None:
         check_options("flow", options, FlowOptions.__annotations__)
         self.options = options
         self.fn, self.is_async, self._static = user_function("flow", fn)
@@ -133,7 +134,7 @@ class Flow(Generic[P, R]):
             hooks_of(options),
         )
 
-    def with_options(self, **options: Unpack[FlowOptions]) -> "Flow[P, R]":
+    def with_options(self, **options: Unpack[FlowOptions]) -> "Flow[P, R_co]":
         """Return a copy with some options changed.
 
         Example:
@@ -143,15 +144,19 @@ class Flow(Generic[P, R]):
         """
         return Flow(self.fn, **{**self.options, **options})
 
-    def __get__(self, instance: Any, owner: type | None = None) -> "Flow[..., R]":
+    def __get__(self, instance: Any, owner: type | None = None) -> "Flow[..., R_co]":
         """Bind the flow of a method to its instance, as Python does with functions."""
         if instance is None or self._static:
             return self
         bound = copy.copy(self)
         bound.fn = MethodType(self.fn, instance)
         bound.signature = Signature(bound.fn, self.signature.name)
-        return cast("Flow[..., R]", bound)
+        return cast("Flow[..., R_co]", bound)
 
+    @overload
+    def __call__(
+        self: "Flow[P, NoReturn]", *args: Any, return_state: Literal[True], **kwargs: Any
+    ) -> "State[Any]": ...
     @overload
     def __call__(
         self: "Flow[P, Coroutine[Any, Any, T]]",
@@ -160,11 +165,11 @@ class Flow(Generic[P, R]):
         **kwargs: Any,
     ) -> "Coroutine[Any, Any, State[T]]": ...
     @overload
-    def __call__(self, *args: Any, return_state: Literal[True], **kwargs: Any) -> "State[R]": ...
+    def __call__(self, *args: Any, return_state: Literal[True], **kwargs: Any) -> "State[R_co]": ...
     @overload
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
     @overload
-    def __call__(self, *args: Any, wait_for: Iterable[Any], **kwargs: Any) -> R: ...
+    def __call__(self, *args: Any, wait_for: Iterable[Any], **kwargs: Any) -> R_co: ...
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the flow in this process, and return what its function returns.
 
@@ -314,9 +319,9 @@ async def _ended_later(steps: Steps, context: FlowContext, return_state: bool) -
 
 
 @overload
-def flow(fn: Callable[P, R], /) -> Flow[P, R]: ...
+def flow(fn: Callable[P, R_co], /) -> Flow[P, R_co]: ...
 @overload
-def flow(**options: Unpack[FlowOptions]) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
+def flow(**options: Unpack[FlowOptions]) -> Callable[[Callable[P, R_co]], Flow[P, R_co]]: ...
 def flow(fn: Any = None, /, **options: Unpack[FlowOptions]) -> Any:
     """Make a function a flow, with or without options.
 
@@ -331,7 +336,7 @@ def flow(fn: Any = None, /, **options: Unpack[FlowOptions]) -> Any:
         ```
     """
 
-    def decorate(function: Callable[P, R]) -> Flow[P, R]:
+    def decorate(function: Callable[P, R_co]) -> Flow[P, R_co]:
         return Flow(function, **options)
 
     return decorate if fn is None else decorate(fn)

@@ -11,6 +11,7 @@ from typing import (
     Any,
     Generic,
     Literal,
+    NoReturn,
     ParamSpec,
     TypedDict,
     TypeVar,
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 __all__ = ["Task", "TaskOptions", "exponential_backoff", "task"]
 
 P = ParamSpec("P")
-R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 T = TypeVar("T")
 
 
@@ -86,7 +87,7 @@ class TaskOptions(TypedDict, total=False):
     on_failure: Sequence[Hook] | None
 
 
-class Task(Generic[P, R]):
+class Task(Generic[P, R_co]):
     """A function whose calls inside a flow are recorded as task runs.
 
     Outside of any flow it can be called too, with its retries and its time limit; nothing is
@@ -101,7 +102,7 @@ class Task(Generic[P, R]):
         ValueError: An option's value is impossible.
     """
 
-    def __init__(self, fn: Callable[P, R], **options: Unpack[TaskOptions]) -> None:
+    def __init__(self, fn: Callable[P, R_co], **options: Unpack[TaskOptions]) -> None:
         check_options("task", options, TaskOptions.__annotations__)
         self.options = options
         self.fn, self.is_async, self._static = user_function("task", fn)
@@ -126,7 +127,7 @@ class Task(Generic[P, R]):
             hooks_of(options),
         )
 
-    def with_options(self, **options: Unpack[TaskOptions]) -> "Task[P, R]":
+    def with_options(self, **options: Unpack[TaskOptions]) -> "Task[P, R_co]":
         """Return a copy with some options changed.
 
         Example:
@@ -136,15 +137,19 @@ class Task(Generic[P, R]):
         """
         return Task(self.fn, **{**self.options, **options})
 
-    def __get__(self, instance: Any, owner: type | None = None) -> "Task[..., R]":
+    def __get__(self, instance: Any, owner: type | None = None) -> "Task[..., R_co]":
         """Bind the task of a method to its instance, as Python does with functions."""
         if instance is None or self._static:
             return self
         bound = copy.copy(self)
         bound.fn = MethodType(self.fn, instance)
         bound.signature = Signature(bound.fn, self.signature.name)
-        return cast("Task[..., R]", bound)
+        return cast("Task[..., R_co]", bound)
 
+    @overload
+    def __call__(
+        self: "Task[P, NoReturn]", *args: Any, return_state: Literal[True], **kwargs: Any
+    ) -> "State[Any]": ...
     @overload
     def __call__(
         self: "Task[P, Coroutine[Any, Any, T]]",
@@ -153,11 +158,11 @@ class Task(Generic[P, R]):
         **kwargs: Any,
     ) -> "Coroutine[Any, Any, State[T]]": ...
     @overload
-    def __call__(self, *args: Any, return_state: Literal[True], **kwargs: Any) -> "State[R]": ...
+    def __call__(self, *args: Any, return_state: Literal[True], **kwargs: Any) -> "State[R_co]": ...
     @overload
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
     @overload
-    def __call__(self, *args: Any, wait_for: Iterable[Any], **kwargs: Any) -> R: ...
+    def __call__(self, *args: Any, wait_for: Iterable[Any], **kwargs: Any) -> R_co: ...
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the task here, and return what its function returns.
 
@@ -195,7 +200,7 @@ class Task(Generic[P, R]):
     @overload
     def submit(
         self, *args: Any, wait_for: Iterable[Any] | None = None, **kwargs: Any
-    ) -> "Future[R]": ...
+    ) -> "Future[R_co]": ...
     def submit(
         self, *args: Any, wait_for: Iterable[Any] | None = None, **kwargs: Any
     ) -> "Future[Any]":
@@ -225,7 +230,7 @@ class Task(Generic[P, R]):
     @overload
     def map(
         self, *args: Any, wait_for: Iterable[Any] | None = None, **kwargs: Any
-    ) -> "FutureList[R]": ...
+    ) -> "FutureList[R_co]": ...
     def map(
         self, *args: Any, wait_for: Iterable[Any] | None = None, **kwargs: Any
     ) -> "FutureList[Any]":
@@ -431,9 +436,9 @@ def _told(key: int | str) -> str:
 
 
 @overload
-def task(fn: Callable[P, R], /) -> Task[P, R]: ...
+def task(fn: Callable[P, R_co], /) -> Task[P, R_co]: ...
 @overload
-def task(**options: Unpack[TaskOptions]) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+def task(**options: Unpack[TaskOptions]) -> Callable[[Callable[P, R_co]], Task[P, R_co]]: ...
 def task(fn: Any = None, /, **options: Unpack[TaskOptions]) -> Any:
     """Make a function a task, with or without options.
 
@@ -448,7 +453,7 @@ def task(fn: Any = None, /, **options: Unpack[TaskOptions]) -> Any:
         ```
     """
 
-    def decorate(function: Callable[P, R]) -> Task[P, R]:
+    def decorate(function: Callable[P, R_co]) -> Task[P, R_co]:
         return Task(function, **options)
 
     return decorate if fn is None else decorate(fn)

@@ -35,6 +35,7 @@ def test_it_is_opened_once_at_its_first_use(opened) -> None:
     assert backends.current() is first
     assert opened == ["embedded"]
     backends.close()
+    assert isinstance(first, RecordingBackend)
     assert first.closed
     assert backends.current() is not first
 

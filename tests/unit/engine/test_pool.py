@@ -76,11 +76,15 @@ def test_a_place_is_lent_while_its_thread_waits_and_taken_back() -> None:
         count(1)
         count(-1)
 
+    def other() -> None:
+        count(1)
+        count(-1)
+
     pool.expect()
     pool.put(branch)
     for _ in range(20):
         pool.expect()
-        pool.put(lambda: (count(1), count(-1)))
+        pool.put(other)
     pool.settle(cancel=False, abandon=False)
     assert inner.is_set()
     assert most == 1

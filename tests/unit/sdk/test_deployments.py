@@ -3,7 +3,7 @@
 import asyncio
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ def answers(backend: RecordingBackend) -> None:
 
 
 @pytest.fixture
-def write(tmp_path: Path) -> Callable[..., Path]:
+def write(tmp_path: Path) -> Generator[Callable[..., Path]]:
     """Write a file of flows into a project of its own."""
     before = list(sys.path), set(sys.modules)
 

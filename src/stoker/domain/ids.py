@@ -5,7 +5,8 @@ import os
 TICKS = 4_096_000
 """Steps of a second that an id can tell apart."""
 
-_last_tick = 0
+_last = [0]
+"""The tick of this process's last id."""
 
 
 def new_id(at: float) -> str:
@@ -23,11 +24,10 @@ def new_id(at: float) -> str:
         >>> new_id(1_700_000_001.0) < new_id(1_700_000_001.0)
         True
     """
-    global _last_tick
     tick = int(at * TICKS)
-    if tick <= _last_tick < tick + TICKS:
-        tick = _last_tick + 1
-    _last_tick = tick
+    if tick <= _last[0] < tick + TICKS:
+        tick = _last[0] + 1
+    _last[0] = tick
     noise = int.from_bytes(os.urandom(8), "big") & 0x3FFF_FFFF_FFFF_FFFF
     value = (tick >> 12 << 80) | (0x7 << 76) | ((tick & 0xFFF) << 64) | (0b10 << 62) | noise
     text = f"{value:032x}"

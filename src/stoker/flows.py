@@ -156,7 +156,7 @@ class Flow(Generic[P, R_co]):
     @overload
     def __call__(
         self: "Flow[P, NoReturn]", *args: Any, return_state: Literal[True], **kwargs: Any
-    ) -> "State[Any]": ...
+    ) -> Any: ...
     @overload
     def __call__(
         self: "Flow[P, Coroutine[Any, Any, T]]",

@@ -149,7 +149,7 @@ class Task(Generic[P, R_co]):
     @overload
     def __call__(
         self: "Task[P, NoReturn]", *args: Any, return_state: Literal[True], **kwargs: Any
-    ) -> "State[Any]": ...
+    ) -> Any: ...
     @overload
     def __call__(
         self: "Task[P, Coroutine[Any, Any, T]]",

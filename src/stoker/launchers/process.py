@@ -37,12 +37,14 @@ class Watched(Struct, eq=False):
         pidfd: Tells its end.
         own: Whether this process started it, and has to reap it.
         log: Its log; None where another process launched it.
+        stopped: Whether this process was told to end it at once.
     """
 
     process: ProcessIdentity
     pidfd: int
     own: bool
     log: Path | None
+    stopped: bool = False
 
 
 class ProcessLauncher:
@@ -131,6 +133,8 @@ class ProcessLauncher:
         if host.own:
             _, status = os.waitpid(host.process.pid, 0)
             reason = explain(os.waitstatus_to_exitcode(status), host.log)
+        if host.stopped:
+            reason = "it was stopped at once"
         self._tell_soon(host_id, reason)
 
     def _let_go(self, host_id: str) -> None:
@@ -154,6 +158,7 @@ class ProcessLauncher:
         """Ask a host to drain, or end it; see `Launcher.stop`."""
         host = self._hosts.get(host_id)
         if host is not None:
+            host.stopped = host.stopped or now
             with contextlib.suppress(ProcessLookupError):
                 number = signal.SIGKILL if now else signal.SIGTERM
                 signal.pidfd_send_signal(host.pidfd, number)

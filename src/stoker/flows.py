@@ -66,6 +66,7 @@ class FlowOptions(TypedDict, total=False):
         retry_delay_seconds: Seconds before each retry; a list has one entry per retry.
         timeout_seconds: Seconds after which a call is ended by a `TimeoutError`.
         validate_parameters: Whether parameters are converted to their type hints, or refused.
+            Hints with names that are not there when the flow runs are not looked at.
         log_prints: Whether ``print`` goes to the run's log.
         persist_result: Whether the result is kept for others. None: of deployed runs always,
             of runs in their caller's process where it is plain and small.

@@ -95,7 +95,7 @@ class _TaskRun:
     def parameters(self) -> Mapping[str, Any]:
         """Its arguments by name, with their defaults."""
         task = _task()
-        return {} if task is None else task.function.bind(task.args, task.kwargs)
+        return {} if task is None else task.signature.bind(task.args, task.kwargs)
 
     @property
     def tags(self) -> list[str]:

@@ -24,6 +24,7 @@ from stoker.domain.ids import new_id
 from stoker.engine import blocking
 from stoker.engine.backends import NULL
 from stoker.engine.context import CURRENT, FlowContext, MissingContext, TaskContext
+from stoker.engine.interrupts import RunCancelled, deliver, shielded
 from stoker.engine.machine import TaskAttempts, failed, task_steps
 from stoker.engine.naming import NameMaker, made_name
 from stoker.engine.options import (
@@ -311,6 +312,7 @@ class Task(Generic[P, R_co]):
             function = named
         return task_steps(run, function, time.time, wait_for)
 
+    @shielded
     def _submit(
         self, flow: FlowContext, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any
     ) -> "Future[Any]":
@@ -331,9 +333,6 @@ class Task(Generic[P, R_co]):
         pool.expect()
         upstream = pending(args, kwargs, wait_for)
         left = len(upstream)
-        if not left:
-            pool.put(work)
-            return future
         lock = threading.Lock()
 
         def one_done(_: Any) -> None:
@@ -344,6 +343,8 @@ class Task(Generic[P, R_co]):
             if ready:
                 pool.put(work)
 
+        if not left:
+            pool.put(work)
         for other in upstream:
             other.add_done_callback(one_done)
         return future
@@ -367,8 +368,6 @@ def _drive_submitted(
 
 
 def _never_begun(steps: Steps, context: TaskContext) -> Outcome:
-    from stoker.engine.interrupts import RunCancelled, deliver
-
     steps.close()
     outcome = failed(RunCancelled("its flow ended before it began"), time.time())
     reports = TaskAttempts(None, cast(Any, None), context).now(outcome.state)

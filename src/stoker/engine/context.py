@@ -9,6 +9,7 @@ from stoker.domain.errors import StokerError
 from stoker.ports.backend import Backend
 
 if TYPE_CHECKING:
+    from stoker.engine.parameters import Signature
     from stoker.engine.pool import TaskPool
 
 
@@ -118,7 +119,7 @@ class TaskContext:
         tags: Its task's labels.
         args: The positional arguments of the call.
         kwargs: The keyword arguments of the call.
-        function: The user's function.
+        signature: The parameters of its function.
         run_count: Calls of the user's function so far.
         is_async: Whether its function is a coroutine function.
         log_prints: Whether ``print`` goes to its log.
@@ -127,13 +128,13 @@ class TaskContext:
     __slots__ = (
         "args",
         "flow",
-        "function",
         "id",
         "is_async",
         "kwargs",
         "log_prints",
         "name",
         "run_count",
+        "signature",
         "tags",
         "task_name",
     )
@@ -147,7 +148,7 @@ class TaskContext:
         tags: list[str],
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
-        function: Any,
+        signature: "Signature",
         is_async: bool,
         log_prints: bool,
     ) -> None:
@@ -158,7 +159,7 @@ class TaskContext:
         self.tags = tags
         self.args = args
         self.kwargs = kwargs
-        self.function = function
+        self.signature = signature
         self.run_count = 0
         self.is_async = is_async
         self.log_prints = log_prints

@@ -2,7 +2,7 @@
 
 A signal's handler runs in the main thread, between any two instructions of it. It must raise
 inside the user's code, not while a report is half written: functions marked `shielded` are left
-alone, and raise themselves once they are done.
+alone, and what interrupted them is raised once they have returned.
 """
 
 import signal
@@ -10,13 +10,20 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from functools import wraps
 from types import CodeType, FrameType
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from stoker.domain.reports import Report
 from stoker.ports.backend import Backend
 
-F = TypeVar("F", bound=Callable[..., Any])
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+RING_AGAIN = 0.1
+"""Seconds after which a time limit's signal is sent again, until its handler has run: one that
+comes right before a blocking system call is noticed only after it."""
 
 
 class RunCancelled(BaseException):
@@ -28,17 +35,40 @@ class RunCancelled(BaseException):
 
 
 class RunTimeout(TimeoutError):
-    """A flow or task ran longer than its ``timeout_seconds``."""
+    """A flow or task ran longer than its ``timeout_seconds``.
+
+    Attributes:
+        what: The run whose time was over; one around it may raise the error on.
+    """
+
+    what = ""
+
+    @classmethod
+    def of(cls, what: str, text: str) -> "RunTimeout":
+        """Make the error of one run."""
+        error = cls(f"{what} {text}")
+        error.what = what
+        return error
 
 
 _shielded: set[CodeType] = set()
 _waiting: list[BaseException] = []
 
 
-def shielded(function: F) -> F:
-    """Mark a function that no interrupt may break off."""
+def shielded(function: Callable[P, R]) -> Callable[P, R]:
+    """Make a function one that no interrupt breaks off: it is raised once it has returned."""
     _shielded.add(function.__code__)
-    return function
+
+    @wraps(function)
+    def whole(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        finally:
+            # Here, where the shield has ended already: what comes from now on raises by itself.
+            if _waiting and in_main_thread():
+                raise _waiting.pop()
+
+    return whole
 
 
 def in_main_thread() -> bool:
@@ -60,20 +90,24 @@ def interrupt(error: BaseException, frame: FrameType | None) -> None:
 def deliver(backend: Backend, run_id: str, *reports: Report) -> None:
     """Report, whole: an interrupt that comes meanwhile is raised afterwards."""
     backend.report(run_id, *reports)
-    if _waiting and in_main_thread():
-        raise _waiting.pop()
 
 
 @contextmanager
 def cancelled_by_sigterm() -> Generator[None]:
-    """Raise `RunCancelled` in the block when the process gets SIGTERM (main thread only)."""
+    """Raise `RunCancelled` in the block when the process gets SIGTERM (main thread only).
+
+    Once: further signals leave the code alone that cleans up. Sending it again is sensible, since
+    one that comes right before a blocking system call is noticed only after it.
+    """
     if not in_main_thread():
         yield
         return
     over = False
 
     def on_signal(_number: int, frame: FrameType | None) -> None:
+        nonlocal over
         if not over:
+            over = True
             interrupt(RunCancelled("cancelled"), frame)
 
     before = signal.signal(signal.SIGTERM, on_signal)
@@ -96,21 +130,24 @@ def call_within(
     if not in_main_thread():
         return _call_watched(seconds, what, function, args, kwargs)
     over = False
-    error = RunTimeout(f"{what} ran longer than {seconds:g} s")
+    error = RunTimeout.of(what, f"ran longer than {seconds:g} s")
 
     def on_signal(_number: int, frame: FrameType | None) -> None:
+        nonlocal over
         if not over:
+            over = True
+            signal.setitimer(signal.ITIMER_REAL, 0)
             interrupt(error, frame)
 
     handler = signal.signal(signal.SIGALRM, on_signal) or signal.SIG_DFL
     begun = time.monotonic()
-    outer, _ = signal.setitimer(signal.ITIMER_REAL, seconds)
+    outer, interval = signal.setitimer(signal.ITIMER_REAL, seconds, RING_AGAIN)
     try:
         try:
             if 0 < outer <= seconds:
                 # The time of what is around it is over first, and ends both.
                 signal.signal(signal.SIGALRM, handler)
-                signal.setitimer(signal.ITIMER_REAL, outer)
+                signal.setitimer(signal.ITIMER_REAL, outer, interval)
             return function(*args, **kwargs)
         finally:
             over = True
@@ -121,7 +158,7 @@ def call_within(
         signal.signal(signal.SIGALRM, handler)
         if outer:
             left = outer - (time.monotonic() - begun)
-            signal.setitimer(signal.ITIMER_REAL, max(left, 1e-6))
+            signal.setitimer(signal.ITIMER_REAL, max(left, 1e-6), interval)
 
 
 def _call_watched(
@@ -149,5 +186,5 @@ def _call_watched(
         watch.cancel()
     took = time.monotonic() - begun
     if took > seconds:
-        raise RunTimeout(f"{what} ran {took:.3g} s, longer than {seconds:g} s")
+        raise RunTimeout.of(what, f"ran {took:.3g} s, longer than {seconds:g} s")
     return value

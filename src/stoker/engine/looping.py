@@ -48,7 +48,8 @@ async def _perform(step: Step, context: Context) -> Any:
             except TimeoutError as error:
                 if not limit.expired():
                     raise
-                raise RunTimeout(f"{step.what} ran longer than {step.timeout:g} s") from error
+                text = f"ran longer than {step.timeout:g} s"
+                raise RunTimeout.of(step.what, text) from error
         case Sleep():
             return await asyncio.sleep(seconds_of(step))
         case Resolve() if not _must_wait(step):

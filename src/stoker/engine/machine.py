@@ -98,9 +98,9 @@ def one_line(error: BaseException) -> str:
     return line if len(line) <= MESSAGE_LIMIT else line[: MESSAGE_LIMIT - 1] + "…"
 
 
-def failed(error: BaseException, at: float) -> Outcome:
-    """Return how a run ends in which ``error`` was raised."""
-    if isinstance(error, RunTimeout):
+def failed(error: BaseException, at: float, what: str = "") -> Outcome:
+    """Return how the run ``what`` ends in which ``error`` was raised."""
+    if _ran_out(error, what):
         state = StateRecord(StateType.FAILED, "TimedOut", at, str(error))
     elif isinstance(error, resolve.UpstreamFailed):
         state = StateRecord(StateType.FAILED, "UpstreamFailed", at, str(error))
@@ -118,6 +118,11 @@ def failed(error: BaseException, at: float) -> Outcome:
     else:
         state = StateRecord(StateType.FAILED, "Failed", at, one_line(error))
     return Outcome(state, None, error)
+
+
+def _ran_out(error: BaseException | None, what: str) -> bool:
+    """Whether this run's own time was over, and not that of a run inside of it."""
+    return isinstance(error, RunTimeout) and error.what == what
 
 
 def _exited(error: SystemExit, at: float) -> StateRecord:
@@ -157,9 +162,9 @@ def attempts(run: Attempts, args: Any, kwargs: Any, function: Any, now: Now) -> 
         except GeneratorExit:
             raise
         except BaseException as error:
-            outcome = failed(error, now())
+            outcome = failed(error, now(), run.what)
         if type(context) is FlowContext and context.pool is not None:
-            yield from _let_go(context, outcome)
+            yield from _let_go(run, context, outcome)
         state = outcome.state
         if state.type is StateType.COMPLETED:
             break
@@ -188,12 +193,13 @@ def attempts(run: Attempts, args: Any, kwargs: Any, function: Any, now: Now) -> 
     return outcome
 
 
-def _let_go(context: FlowContext, outcome: Outcome) -> Generator[Step, Any, None]:
+def _let_go(run: Attempts, context: FlowContext, outcome: Outcome) -> Generator[Step, Any, None]:
     """Of a flow that raised, let the tasks end that run, and begin no more."""
     pool, context.pool = context.pool, None
     if pool is not None:
-        killed = not isinstance(outcome.error, Exception)
-        yield Settle(pool, cancel=True, abandon=killed)
+        error = outcome.error
+        hurry = not isinstance(error, Exception) or _ran_out(error, run.what)
+        yield Settle(pool, cancel=True, abandon=hurry)
 
 
 def _wanted(

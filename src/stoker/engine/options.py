@@ -19,6 +19,10 @@ _HOOKS = {
 }
 
 
+RESERVED = frozenset({"return_state", "wait_for"})
+"""Names of arguments that calls of flows and tasks take beside those of the function."""
+
+
 class RunPlan:
     """What the options say of every run; see `stoker.engine.machine.Plan`."""
 
@@ -74,7 +78,8 @@ def user_function(kind: str, function: Any) -> tuple[Callable[..., Any], bool, b
         The function; whether it is a coroutine function; whether it is a static method.
 
     Raises:
-        TypeError: It cannot be called, or it is a generator, which Stoker does not run.
+        TypeError: It cannot be called, it is a generator, which Stoker does not run, or one
+            of its parameters has a reserved name.
     """
     static = isinstance(function, staticmethod)
     if static:
@@ -88,6 +93,14 @@ def user_function(kind: str, function: Any) -> tuple[Callable[..., Any], bool, b
         inner = inner.__call__
     if inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
         raise TypeError(f"@{kind} does not run generators; return a list from {_name(inner)}()")
+    code = getattr(inner, "__code__", None)
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] if code else ()
+    taken = sorted(RESERVED.intersection(names))
+    if taken:
+        raise TypeError(
+            f"{_name(inner)}() has a parameter {', '.join(map(repr, taken))}, which Stoker takes "
+            "for itself; rename it"
+        )
     return function, inspect.iscoroutinefunction(inner), static
 
 

@@ -158,37 +158,32 @@ class Signature:
 
 
 def _checks(function: Callable[..., Any], signature: inspect.Signature) -> dict[str, Check]:
-    hints = _hints(function, signature)
+    scope: dict[str, Any] = getattr(inspect.unwrap(function), "__globals__", {})
     checks: dict[str, Check] = {}
-    for name, hint in hints.items():
-        if hint is Any or hint is object:
-            continue
-        kind = signature.parameters[name].kind
-        if kind is _KINDS.VAR_POSITIONAL:
-            checks[name] = _validator(tuple[hint, ...])
-        elif kind is _KINDS.VAR_KEYWORD:
-            checks[name] = _validator(dict[str, hint])
-        else:
-            checks[name] = _validator(hint)
-    return checks
-
-
-def _hints(function: Callable[..., Any], signature: inspect.Signature) -> dict[str, Any]:
-    """Evaluate the type hints one by one: one that names what is not there is left out."""
-    inner = inspect.unwrap(function)
-    scope: dict[str, Any] = getattr(inner, "__globals__", {})
-    hints: dict[str, Any] = {}
     for name, parameter in signature.parameters.items():
-        hint = parameter.annotation
-        if hint is _KINDS.empty:
+        if parameter.annotation is _KINDS.empty:
             continue
-        holder = type("holder", (), {"__annotations__": {name: hint}})
         try:
-            hints.update(typing.get_type_hints(holder, scope, include_extras=True))
+            hint = _evaluated(parameter.annotation, scope)
+            if parameter.kind is _KINDS.VAR_POSITIONAL:
+                hint = tuple[hint, ...]
+            elif parameter.kind is _KINDS.VAR_KEYWORD:
+                hint = dict[str, hint]
+            if hint is not Any and hint is not object:
+                checks[name] = _validator(hint)
         except NameError:
             # Imported for type checkers alone, most often.
             continue
-    return hints
+        except Exception as error:
+            raise ParameterError(
+                f"the type hint of parameter {name!r} cannot be used: {error}"
+            ) from error
+    return checks
+
+
+def _evaluated(annotation: Any, scope: dict[str, Any]) -> Any:
+    holder = type("holder", (), {"__annotations__": {"hint": annotation}})
+    return typing.get_type_hints(holder, scope, include_extras=True)["hint"]
 
 
 def _validator(hint: Any) -> Check:

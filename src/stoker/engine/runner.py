@@ -1,6 +1,8 @@
 """What a host needs of the engine: flows of a module made ready, and one job executed."""
 
 import time
+from contextlib import suppress
+from importlib import import_module
 from types import ModuleType
 from typing import Any, cast
 
@@ -12,6 +14,7 @@ from stoker.engine import backends, blocking
 from stoker.engine.context import FlowContext
 from stoker.engine.interrupts import cancelled_by_sigterm
 from stoker.engine.machine import FlowAttempts, attempts, failed
+from stoker.engine.parameters import ParameterError
 from stoker.engine.steps import Outcome, Steps
 from stoker.flows import Flow
 from stoker.ports.backend import Backend
@@ -20,16 +23,28 @@ from stoker.tasks import Task
 from stoker.wire.host import Job
 
 AnyFlow = Flow[..., Any]
+AnyTask = Task[..., Any]
 
 
 def prepare(module: ModuleType) -> None:
-    """Build what all flows of a module need for their first call.
+    """Load and build what the flows of a module need for their first call, and no more.
 
-    Loads pydantic where one of them has a parameter to validate, and only then.
+    pydantic is loaded where one of them has a parameter to validate, asyncio where one is a
+    coroutine function. What is wrong with a flow is told by its runs.
     """
+    needed = {"stoker.engine.tracebacks", "stoker.logging"}
     for value in list(vars(module).values()):
-        if isinstance(value, Flow) and value.validates:
-            value.signature.prepare()
+        if isinstance(value, Task):
+            needed |= {"stoker.futures", "stoker.task_runners"}
+        elif not isinstance(value, Flow):
+            continue
+        elif value.validates:
+            with suppress(ParameterError):
+                value.signature.prepare()
+        if cast("AnyFlow | AnyTask", value).is_async:
+            needed.add("stoker.engine.looping")
+    for name in needed:
+        import_module(name)
 
 
 def rehearse() -> None:
@@ -124,8 +139,13 @@ def _run_async(steps: Steps, context: FlowContext) -> Outcome:
         task = asyncio.current_task()
         assert task is not None
 
+        cancelled = False
+
         def cancel(*_: object) -> None:
-            loop.call_soon_threadsafe(task.cancel)
+            nonlocal cancelled
+            if not cancelled:
+                cancelled = True
+                loop.call_soon_threadsafe(task.cancel)
 
         if in_main_thread():
             # Raising in the middle of the event loop would break it: the task is cancelled.

@@ -19,6 +19,7 @@ from stoker.engine.machine import (
     one_line,
     task_steps,
 )
+from stoker.engine.parameters import Signature
 from stoker.engine.retries import NEVER, RetryPolicy
 from stoker.engine.steps import Call, Note, Outcome, Settle, Sleep, Steps, Tell
 
@@ -97,7 +98,9 @@ def play_flow(script: list[Any], plan: Plan | None = None) -> tuple[Stage, Outco
 
 def play_task(script: list[Any], plan: Plan | None = None) -> tuple[Stage, Outcome]:
     stage = Stage(script)
-    context = TaskContext("t", "add-0", "add", flow_context(), [], (1,), {}, None, False, False)
+    context = TaskContext(
+        "t", "add-0", "add", flow_context(), [], (1,), {}, Signature(print, "add"), False, False
+    )
     run = TaskAttempts("task", plan or Plan(), context)
     return stage, stage.play(task_steps(run, print, stage.now))
 

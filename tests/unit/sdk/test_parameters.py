@@ -106,6 +106,15 @@ def test_wrong_names_say_what_it_takes(args, kwargs, says: str) -> None:
         untyped(some)(*args, **kwargs)
 
 
+def test_a_hint_that_cannot_be_used_is_told() -> None:
+    @flow
+    def some(x: "list[int"):  # type: ignore[syntax]  # noqa: F722
+        raise AssertionError
+
+    with pytest.raises(ParameterError, match="type hint of parameter 'x' cannot be used"):
+        untyped(some)(1)
+
+
 def test_validation_can_be_switched_off() -> None:
     @flow(validate_parameters=False)
     def some(n: int):

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from types import ModuleType
 from typing import Any
 
@@ -237,9 +238,13 @@ def test_an_async_flow(child: Child) -> None:
 
 @pytest.fixture
 def sigterm_is_restored():
-    before = signal.getsignal(signal.SIGTERM)
+    def ignore(*_: object) -> None:
+        """A signal that comes after the run must not end the tests."""
+
+    before = signal.signal(signal.SIGTERM, ignore)
     yield
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getsignal(signal.SIGTERM) is ignore
+    signal.signal(signal.SIGTERM, before)
 
 
 def terminate() -> None:
@@ -269,13 +274,31 @@ def test_sigterm_cancels_what_runs(child: Child, sigterm_is_restored) -> None:
     assert child.backend.task_runs()[0].state.type is StateType.CANCELLED
 
 
+def test_sigterm_again_leaves_alone_what_cleans_up(child: Child, sigterm_is_restored) -> None:
+    cleaned = []
+
+    @flow
+    def entry():
+        try:
+            terminate()
+            threading.Event().wait(DEADLINE)
+        finally:
+            terminate()
+            cleaned.append(1)
+
+    assert child.run(entry).state.type is StateType.CANCELLED
+    assert cleaned == [1]
+
+
 def test_sigterm_cancels_a_flow_that_waits_for_its_tasks(child: Child, sigterm_is_restored) -> None:
     go = threading.Event()
 
     @task
     def slow():
-        terminate()
-        go.wait(DEADLINE)
+        until = time.monotonic() + DEADLINE
+        while not go.is_set() and time.monotonic() < until:
+            terminate()
+            go.wait(0.01)
 
     @flow
     def entry():
@@ -311,8 +334,10 @@ def test_sigterm_cancels_an_async_flow_that_waits_for_a_deployed_run(
     go = threading.Event()
 
     def answer(request):
-        terminate()
-        go.wait(DEADLINE)
+        until = time.monotonic() + DEADLINE
+        while not go.is_set() and time.monotonic() < until:
+            terminate()
+            go.wait(0.01)
 
     child.backend.answer = answer
 
@@ -375,8 +400,12 @@ def test_prepare_builds_the_validators() -> None:
     def typed(x: int):
         return x
 
+    @flow
+    def wrong(x: "list[int"):  # type: ignore[syntax]  # noqa: F722
+        pass
+
     module = ModuleType("users")
-    module.__dict__.update(typed=typed, number=3)
+    module.__dict__.update(wrong=wrong, typed=typed, number=3)
     runner.prepare(module)
     assert typed.signature._checks is not None
     assert list(typed.signature._checks) == ["x"]

@@ -248,6 +248,15 @@ def test_unknown_options_are_refused() -> None:
         task(retry=2)(lambda: None)  # type: ignore[call-overload]
 
 
+@pytest.mark.parametrize("decorate", [task, flow])
+def test_reserved_names_are_refused(decorate) -> None:
+    with pytest.raises(TypeError, match="'return_state', which Stoker takes for itself"):
+
+        @decorate
+        def some(x, *, return_state):
+            pass
+
+
 def test_generators_are_refused() -> None:
     with pytest.raises(TypeError, match="does not run generators"):
 

@@ -165,3 +165,53 @@ def test_in_a_thread_the_overrun_is_told_and_the_result_dropped(
     with backends.use(Listening()) as listening:
         run()
     assert listening.task_runs()[0].state.name == "TimedOut"
+
+
+def test_a_flow_whose_time_is_over_does_not_wait_for_its_tasks(
+    backend: RecordingBackend,
+) -> None:
+    go = threading.Event()
+
+    @task
+    def slow():
+        go.wait(DEADLINE)
+
+    @flow(timeout_seconds=SOON)
+    def run():
+        slow.submit().result()
+
+    begun = time.monotonic()
+    assert run(return_state=True).name == "TimedOut"
+    assert time.monotonic() - begun < DEADLINE / 2
+    go.set()
+
+
+def test_a_flow_that_passes_a_tasks_time_limit_on_has_failed(backend: RecordingBackend) -> None:
+    @task(timeout_seconds=SOON)
+    def hangs():
+        hang()
+
+    @flow(timeout_seconds=DEADLINE)
+    def run():
+        hangs()
+
+    assert run(return_state=True).name == "Failed"
+    assert backend.task_runs()[0].state.name == "TimedOut"
+
+
+def test_no_submitted_task_is_lost_to_a_time_limit(backend: RecordingBackend) -> None:
+    @task
+    def noop():
+        pass
+
+    @task(timeout_seconds=0.005)
+    def submits():
+        while True:
+            noop.submit()
+
+    @flow
+    def run():
+        assert submits(return_state=True).name == "TimedOut"
+
+    for _ in range(5):
+        run()

@@ -45,24 +45,25 @@ def watch(api: Api, run_id: str) -> FlowRun:
     reason = None
     hold = 0.0
     while True:
-        lines = patiently(lambda: api.logs(run_id, after=after, wait=hold))  # noqa: B023
-        states = patiently(lambda: api.run_states(run_id))
+        # The run is read first: where it is over, what is read then is all there is.
         run = patiently(lambda: api.run(run_id))
+        over = run.state.is_terminal
+        wait = 0.0 if over else hold
+        lines = patiently(lambda: api.logs(run_id, after=after, wait=wait))  # noqa: B023
+        states = patiently(lambda: api.run_states(run_id))
         shown: list[tuple[float, str]] = [(line.at, format_line(line)) for line in lines]
         shown += [(state.at, format_state(state)) for state in states[states_seen:]]
         # States that were entered at the same moment stay in order: the sort is stable.
         for _, text in sorted(shown, key=lambda entry: entry[0]):
             click.echo(text)
-        # At the first look a run may just be on its way to a waiting process.
-        if hold and run.waiting_for != reason and not run.state.is_terminal:
-            reason = run.waiting_for
-            if reason:
-                click.echo(f"{' ' * 12} | waits: {reason}")
+        if over and not lines:
+            return run
+        if run.waiting_for and run.waiting_for != reason:
+            click.echo(f"{' ' * 12} | waits: {run.waiting_for}")
+        reason = run.waiting_for
         states_seen = len(states)
         if lines:
             after = lines[-1].id
-        elif run.state.is_terminal:
-            return run
         # What a run waits for may change without a log line; once it runs there is one.
         hold = 30.0 if run.state.type is StateType.RUNNING else 1.0
 

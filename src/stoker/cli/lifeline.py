@@ -2,32 +2,34 @@
 
 import os
 import signal
-import sys
+import threading
 from typing import Any
 
 import click
 
-PR_SET_PDEATHSIG = 1
+
+def _hold_on(_: click.Context, __: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        threading.Thread(target=_wait_for_end, name="lifeline", daemon=True).start()
 
 
-def _hold_on(_: click.Context, __: click.Parameter, parent: int | None) -> None:
-    """Have the kernel send SIGTERM to this process when its parent ends (prctl(2)).
+def _wait_for_end() -> None:
+    """Send this process one SIGTERM at the end of its standard input.
 
-    The parent may be gone before this is asked for: then it never was this one.
+    The kernel's own parent-death signal will not do: it comes once for every thread that the
+    parent had, and a second SIGTERM means "at once" (prctl(2), PR_SET_PDEATHSIG).
     """
-    if parent is None:
-        return
-    if sys.platform == "linux":
-        import ctypes
-
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-    if os.getppid() != parent:
-        raise click.ClickException(f"process {parent}, which started this one, is gone")
+    while os.read(0, 1024):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def with_parent(command: Any) -> Any:
-    """The hidden option by which `stoker up` ties its children to itself."""
+    """The hidden option by which ``stoker up`` ties its children to itself.
+
+    Their standard input is a pipe that only ``stoker up`` holds open.
+    """
     option = click.option(
-        "--with-parent", type=int, hidden=True, expose_value=False, callback=_hold_on
+        "--with-parent", is_flag=True, hidden=True, expose_value=False, callback=_hold_on
     )
     return option(command)

@@ -26,7 +26,7 @@ FIRST_PAUSE, LAST_PAUSE = 0.5, 30.0
 LONG_LIFE = 60.0
 """Seconds after which a program counts as healthy: its next end is the first again."""
 
-AT_ONCE = 3.0
+AT_ONCE = 5.0
 """Seconds that a program gets when it shall stop at once."""
 
 
@@ -44,11 +44,14 @@ class Program(Struct):
         return self.process is not None and self.process.returncode is None
 
     async def start(self) -> None:
-        """Start it in a session of its own: the terminal's Ctrl-C is for the supervisor."""
+        """Start it in a session of its own: the terminal's Ctrl-C is for the supervisor.
+
+        Its standard input ends when the supervisor does, however that comes about.
+        """
         self.process = await asyncio.create_subprocess_exec(
             *self.command,
             env=os.environ | self.env,
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=asyncio.subprocess.PIPE,
             start_new_session=True,
         )
 
@@ -202,10 +205,12 @@ class Supervisor:
             await asyncio.wait(
                 {ended, hurried}, timeout=patience, return_when=asyncio.FIRST_COMPLETED
             )
-            if not ended.done():
-                # A second SIGTERM: it ends its runs and itself at once.
+            deadline = time.monotonic() + AT_ONCE
+            while not ended.done() and time.monotonic() < deadline:
+                # A second SIGTERM means "at once". One that comes before the first was looked
+                # at is lost in it, so it is said until it is heard.
                 program.signal(signal.SIGTERM)
-                await asyncio.wait({ended}, timeout=AT_ONCE)
+                await asyncio.wait({ended}, timeout=0.2)
             if not ended.done():
                 self._say(f"The {program.name} does not end and is killed.")
                 program.signal(signal.SIGKILL)

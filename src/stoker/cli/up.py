@@ -1,7 +1,6 @@
 """``stoker up``."""
 
 import asyncio
-import os
 import sys
 
 import click
@@ -33,13 +32,12 @@ def up(host: str | None, port: int | None, pool: str, limit: int | None) -> None
     from stoker.cli.supervisor import Program, Supervisor
 
     python = [sys.executable, "-P", "-m", "stoker"]
-    tie = ["--with-parent", str(os.getpid())]
-    server = [*python, "server", "start", *tie]
+    server = [*python, "server", "start", "--with-parent"]
     if host is not None:
         server += ["--host", host]
     if port is not None:
         server += ["--port", str(port)]
-    worker = [*python, "worker", "start", "--pool", pool, *tie]
+    worker = [*python, "worker", "start", "--pool", pool, "--with-parent"]
     if limit is not None:
         worker += ["--limit", str(limit)]
     supervisor = Supervisor(

@@ -86,7 +86,7 @@ class Up:
 
         with self._changed:
             found = self._changed.wait_for(find, DEADLINE)
-        assert found, (pattern, self.lines)
+        assert found, "\n".join([f"no {pattern!r} in:", *self.lines])
         return found
 
     def child(self, name: str) -> int | None:
@@ -250,5 +250,6 @@ def test_a_second_signal_stops_at_once(up, stoker_home, tmp_path):
     since = time.monotonic()
     running.process.send_signal(signal.SIGINT)
     assert running.end() == 0
-    assert time.monotonic() - since < 8  # The grace time alone is 10 s.
-    assert not [pid for pid in below if lives(pid)]
+    assert time.monotonic() - since < 8, running.lines  # The grace time alone is 10 s.
+    left = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in below if lives(pid)]
+    assert not left, "\n".join([*map(str, left), *running.lines])

@@ -1,0 +1,77 @@
+"""Burst: isolated no-op runs per second, from the first submission to the last end.
+
+pandas is imported in the zygote; all runs are submitted at once (`burst`), or one by one with
+`run_deployment` on one connection (`burst_one_by_one`). The floor is bare fork and exit with pandas
+imported, eight in flight, and one by one.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+
+from support import floor
+from support.report import Options, Row, benchmark
+from support.stack import ONE_HOST, deploy, settle, stack, warm_up
+
+from stoker import run_deployment
+from stoker.domain.requests import StartRun
+from stoker.testing import Harness
+
+PAUSE = 0.5
+"""Seconds between two bursts, in which the children that wait are forked anew."""
+
+
+def measure(options: Options) -> Iterator[Row]:
+    """Measure Stoker, the floor, and the peers."""
+    n = options.n
+    with stack(ONE_HOST) as running:
+        deployment = deploy(running, "flows.py", "nothing")
+        warm_up(running, deployment, options.warmup)
+
+        def at_once() -> str:
+            return running.api.start_runs([StartRun(deployment=deployment) for _ in range(n)])[-1]
+
+        def one_by_one() -> str:
+            return [run_deployment(deployment, timeout=0).id for _ in range(n)][-1]
+
+        yield Row("stoker", "burst", "runs/s", rates(running, options, at_once))
+        yield Row("stoker", "burst_one_by_one", "runs/s", rates(running, options, one_by_one))
+    single, in_flight = floor.forks(n, options.rounds)
+    yield Row("floor", "burst", "runs/s", in_flight)
+    yield Row("floor", "burst_one_by_one", "runs/s", single)
+    if "prefect" in options.peers:
+        from support import prefect
+
+        with prefect.server() as peer:
+            yield Row("prefect", "burst", "runs/s", peer.measure("burst", options.peer_n))
+
+
+def rates(running: Harness, options: Options, submit: Callable[[], str]) -> list[float]:
+    """Submit and wait until the server has the end of every run, a few times.
+
+    ``submit`` returns the id of its last run. That one ends last, or nearly so: to wait for it
+    costs the server nothing meanwhile.
+    """
+    found: list[float] = []
+    for _ in range(options.rounds):
+        started = time.monotonic()
+        running.api.wait_run(submit())
+        settle(running)
+        found.append(options.n / (time.monotonic() - started))
+        check(running, options.n)
+        time.sleep(PAUSE)
+    return found
+
+
+def check(running: Harness, n: int) -> None:
+    """Say so if one of the last ``n`` runs did not complete: then they must not count."""
+    seen, before = 0, None
+    while seen < n:
+        page = running.api.runs(limit=min(n - seen, 200), before=before)
+        for run in page.runs:
+            if run.state.type != "COMPLETED":
+                raise RuntimeError(f"run {run.id} ended {run.state.name}: {run.state.message}")
+        seen, before = seen + len(page.runs), page.next
+
+
+if __name__ == "__main__":
+    benchmark(measure, __doc__, n=200, rounds=5, warmup=20, counts="runs in a burst")

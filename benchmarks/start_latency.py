@@ -1,0 +1,49 @@
+"""Start latency: from `run_deployment(timeout=0)` to the first line of the user's function.
+
+Hot, on a kept connection, pandas imported in the zygote, one run at a time. The floor is an HTTP
+round trip, a commit and a hand-off over a socket pair.
+"""
+
+import time
+from collections.abc import Iterator
+
+from support import floor
+from support.report import Options, Row, benchmark
+from support.stack import ONE_HOST, deploy, scratch, stack, warm_up
+
+from stoker import run_deployment
+
+
+def measure(options: Options) -> Iterator[Row]:
+    """Measure Stoker, the floor, and the peers."""
+    yield Row("stoker", "hot_start", "ms", milliseconds(hot_starts(options)))
+    with scratch() as folder:
+        samples = floor.hand_offs(options.n, options.warmup, folder)
+    yield Row("floor", "hot_start", "ms", milliseconds(samples))
+    if "prefect" in options.peers:
+        from support import prefect
+
+        with prefect.server() as peer:
+            yield Row("prefect", "hot_start", "ms", peer.measure("hot_start", options.peer_n))
+
+
+def hot_starts(options: Options) -> list[int]:
+    """Start runs one after the other; both stamps are of CLOCK_MONOTONIC, in nanoseconds."""
+    samples: list[int] = []
+    with stack(ONE_HOST) as running:
+        deployment = deploy(running, "flows.py", "clock")
+        warm_up(running, deployment, options.warmup)
+        for _ in range(options.n):
+            started = time.monotonic_ns()
+            run = run_deployment(deployment, timeout=0)
+            samples.append(run.wait().result() - started)
+    return samples
+
+
+def milliseconds(nanoseconds: list[int]) -> list[float]:
+    """Convert samples."""
+    return [sample / 1e6 for sample in nanoseconds]
+
+
+if __name__ == "__main__":
+    benchmark(measure, __doc__, n=200, warmup=20, counts="runs")

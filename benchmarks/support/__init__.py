@@ -1,0 +1,1 @@
+"""What the benchmarks share. Nothing in this folder is a benchmark itself."""

@@ -299,15 +299,14 @@ async def test_unacknowledged_frames_come_again(
 ) -> None:
     api.acknowledge = False
     run_id = await host.assign(code, "shout", parameters={"lines": 50})
-    await api.finished(run_id)
-    reports = list(api.reports)
-    api.said.clear()
+    await api.reported(run_id, HandedOver)
     api.reports.clear()
     api.forget_seen()
     api.acknowledge = True
     await api.cut()
     await api.finished(run_id)
-    assert api.reports == reports
+    assert len(api.reports_of(run_id, HandedOver)) == 1
+    assert [line for _, line in api.lines_of(run_id)] == [f"line {number}" for number in range(50)]
 
 
 async def test_a_host_says_what_it_holds(

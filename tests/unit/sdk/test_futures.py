@@ -153,6 +153,30 @@ def test_a_task_does_not_begin_before_its_inputs_are_there() -> None:
     assert run() == 1
 
 
+def test_a_task_that_waits_for_its_inputs_takes_no_thread() -> None:
+    go = threading.Event()
+
+    @task
+    def slow():
+        assert go.wait(DEADLINE)
+        return 1
+
+    def threads() -> int:
+        return sum(thread.name == "stoker-task" for thread in threading.enumerate())
+
+    @flow
+    def run():
+        before = threads()
+        first = slow.submit()
+        futures = [add.submit(first) for _ in range(10)]
+        taken = threads() - before
+        go.set()
+        assert [future.result(DEADLINE) for future in futures] == [2] * 10
+        return taken
+
+    assert run() <= 1
+
+
 def test_a_failed_input_fails_what_needs_it(backend: RecordingBackend) -> None:
     @flow
     def run():

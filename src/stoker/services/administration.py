@@ -11,6 +11,7 @@ from stoker.domain.ids import new_id
 from stoker.domain.pools import WorkPool, WorkQueue
 from stoker.domain.templates import DEFAULT_TEMPLATES, code_of, lane_of, resolve
 from stoker.ports.store import Records
+from stoker.services import lending
 from stoker.services.cancelling import cancel
 from stoker.services.unit import Unit
 
@@ -80,6 +81,7 @@ def update_pool(unit: Unit, name: str, changes: Mapping[str, Any]) -> WorkPool:
         for deployment in unit.records.deployments(name):
             _resolve(pool, deployment)
             unit.records.put_deployment(deployment)
+    lending.given_back(unit)
     unit.claimable.add(name)
     unit.demand.add(name)
     return pool
@@ -111,6 +113,7 @@ def put_queue(unit: Unit, queue: WorkQueue) -> WorkQueue:
     if queue.priority < 1:
         raise Invalid("priority is 1 (first) or more")
     unit.records.put_queue(queue)
+    lending.given_back(unit)
     unit.claimable.add(queue.pool)
     unit.demand.add(queue.pool)
     return queue

@@ -46,6 +46,7 @@ def _attempt_ended(unit: Unit, run: FlowRun, host_id: str | None) -> None:
         unit.ended.append(run)
         _end_subflows(unit, run)
         lending.run_ended(unit, run)
+    lending.given_back(unit)
 
 
 def _end_subflows(unit: Unit, run: FlowRun) -> None:

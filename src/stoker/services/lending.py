@@ -1,9 +1,10 @@
 """Waits, and the lending of leases: a run that waits for a deployed child lends it its keys.
 
-So nested runs never deadlock a pool, and a limit counts only the runs that execute. A run that
-may go on first has its keys back: where a run further down still has them (the wait timed out,
-or a link of the chain ended early) and no limit has room for both, the wait is held until
-something is given back.
+So nested runs never deadlock a pool, and a limit counts only the runs that execute. Where that
+is not enough for a child, since it needs the key of another queue or worker, any waiting run of
+the pool lends it one. A run that may go on first has its keys back: where another run still has
+them (the wait timed out, or a link of the chain ended early) and no limit has room for both, the
+wait is held until something is given back.
 """
 
 from stoker.domain.leases import Lease, has_room
@@ -32,12 +33,16 @@ def end_wait(unit: Unit, waiter: str, child: FlowRun) -> None:
 
 
 def run_ended(unit: Unit, run: FlowRun) -> None:
-    """End the waits for a run that is over, and those that were held for what it gave back."""
+    """End the waits for a run that is over."""
     for waiter in unit.records.waiters(run.id):
         end_wait(unit, waiter, run)
+
+
+def given_back(unit: Unit) -> None:
+    """End the waits that are held, as far as limits have room now."""
     for waiter, child_id in unit.records.held_waits():
         child = unit.records.flow_run(child_id)
-        if child is not None and child.id != run.id:
+        if child is not None:
             end_wait(unit, waiter, child)
 
 

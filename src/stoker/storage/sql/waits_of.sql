@@ -1,2 +1,2 @@
 -- The runs that a run waits for.
-SELECT child FROM waits WHERE waiter = ?
+SELECT child FROM waits WHERE waiter = ? AND held = 0

@@ -1,9 +1,9 @@
 """Leases: what a run holds while it has a slot, and how it lends that to runs it waits for.
 
 A lease has one key per limit: the pool, the queue, the worker and the host's slots. A run that
-waits for a deployed child lends each key to a run further down its chain of waits; the
-borrower's key then names its lender and is not counted. Use of every limit is the count of
-leases whose key is their own.
+waits for a deployed child lends each key to a run further down its chain of waits, or to another
+that is waited for; the borrower's key then names its lender and is not counted. Use of every
+limit is the count of leases whose key is their own.
 """
 
 from msgspec import Struct

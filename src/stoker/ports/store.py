@@ -80,8 +80,8 @@ class Records(Protocol):
     def apply(self, transitions: Sequence[Transition]) -> list[bool]:
         """Apply each if its run is still at the version it names; say which were applied.
 
-        With one that ends an attempt its lease goes; keys that it had lent become the borrower's
-        own. With one that ends a run its waits go.
+        With one that ends an attempt its lease and its waits go; keys that it had lent become the
+        borrower's own, or stay lent by whom it had borrowed them of.
         """
         ...
 
@@ -117,6 +117,10 @@ class Records(Protocol):
         """The waiting runs whose keys this one may borrow, nearest first."""
         ...
 
+    def waiting_leases(self, pool: str) -> list[Lendable]:
+        """The leases of all waiting runs of a pool, oldest first."""
+        ...
+
     def borrowers(self, run_id: str) -> list[Lease]: ...
     def put_lease(self, lease: Lease) -> None:
         """Replace a lease."""
@@ -135,7 +139,7 @@ class Records(Protocol):
 
     def waiters(self, child: str) -> list[str]: ...
     def waits_of(self, waiter: str) -> list[str]:
-        """The runs that this one waits for."""
+        """The runs that this one waits for; waits that are held are over."""
         ...
 
     # Deployments, pools, queues

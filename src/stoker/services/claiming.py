@@ -1,13 +1,18 @@
 """Claiming: giving queued runs the slots of the hosts whose sockets this server holds."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from heapq import merge
+from itertools import groupby
 from typing import NamedTuple
 
 from stoker.domain.deployments import Code
+from stoker.domain.errors import Invalid
+from stoker.domain.hosts import HostState
 from stoker.domain.jobs import Job
 from stoker.domain.leases import Lease, Lendable, has_room
 from stoker.domain.pools import WorkPool, WorkQueue
 from stoker.domain.runs import FlowRun
+from stoker.domain.states import StateType
 from stoker.domain.templates import CODE_KEYS, code_of, resolve, text_values
 from stoker.domain.transitions import Command, Wish
 from stoker.services.changing import change
@@ -43,27 +48,38 @@ class _Claim:
         self._hosts = hosts
         self._queues = {queue.name: queue for queue in unit.records.queues(pool.name)}
         self._usage = unit.records.usage(pool.name)
+        self._full: set[tuple[str, ...]] = set()
+        self._up: dict[str, bool] = {}
 
     def run(self) -> None:
         for run in self._unit.records.queued_nested(self._pool.name):
             self._claim_nested(run)
-        lanes = {host.lane for host in self._hosts}
-        for queue in self._queues.values():
-            for lane in lanes:
-                self._claim_group(queue, lane)
+        lanes = sorted({host.lane for host in self._hosts})
+        for _, queues in groupby(self._queues.values(), lambda queue: queue.priority):
+            groups = [self._oldest(queue, lane) for queue in queues for lane in lanes]
+            for run in merge(*groups, key=lambda run: run.id):
+                self._claim_alone(run)
 
-    def _claim_group(self, queue: WorkQueue, lane: str) -> None:
-        room = self._room(queue, lane)
-        if room <= 0:
-            return
-        for run in self._unit.records.queued(self._pool.name, queue.name, lane, room):
-            target = self._target(run)
-            if target is None:
-                continue
-            host = self._free_host(queue.name, lane, target.code)
-            if host is None:
+    def _oldest(self, queue: WorkQueue, lane: str) -> Iterator[FlowRun]:
+        """The queued runs of a claim group, read as long as it has room."""
+        group = (queue.name, lane)
+        while group not in self._full and (room := self._room(queue, lane)) > 0:
+            runs = self._unit.records.queued(self._pool.name, queue.name, lane, room)
+            yield from runs
+            if len(runs) < room:
                 return
+
+    def _claim_alone(self, run: FlowRun) -> None:
+        queue, lane = self._queues[run.queue or ""], run.lane or ""
+        group = (queue.name, lane)
+        if group in self._full:
+            return
+        target = self._target(run) if self._room(queue, lane) > 0 else None
+        host = self._best_host(queue.name, lane, target.code, []) if target else None
+        if target and host:
             self._take(run, host, target, [])
+        elif run.state.type is StateType.SCHEDULED:
+            self._full.add(group)
 
     def _room(self, queue: WorkQueue, lane: str) -> int:
         """How many runs of a claim group can be claimed at the most."""
@@ -82,63 +98,101 @@ class _Claim:
             rooms.append(queue.concurrency_limit - self._usage.queues.get(queue.name, 0))
         return min(rooms)
 
-    def _free_host(self, queue: str, lane: str, code: Code) -> ReadyHost | None:
-        """The best host with a free slot: one that has the code warm, then the least busy."""
+    def _best_host(
+        self, queue: str, lane: str, code: Code, lenders: Sequence[Lendable]
+    ) -> ReadyHost | None:
+        """The best host with a slot, lent or free: then code that is warm, then few runs."""
+        lent_slots = {one.lease.host_id for one in lenders if one.slot}
+        lent_workers = {one.lease.worker_id for one in lenders if one.worker}
         best: ReadyHost | None = None
-        best_rank: tuple[bool, int] | None = None
+        best_rank: tuple[bool, bool, int] | None = None
         for host in self._hosts:
+            lent = host.id in lent_slots
             used = self._usage.hosts.get(host.id, 0)
-            if host.lane != lane or not host.serves(queue) or used >= host.slots:
+            if host.lane != lane or not host.serves(queue) or not (lent or used < host.slots):
                 continue
-            if not has_room(host.worker_limit, self._usage.workers.get(host.worker_id, 0)):
+            of_worker = self._usage.workers.get(host.worker_id, 0)
+            if host.worker_id not in lent_workers and not has_room(host.worker_limit, of_worker):
                 continue
-            rank = (code.key not in host.codes, used)
-            if best_rank is None or rank < best_rank:
+            rank = (not lent, code.key not in host.codes, used)
+            if (best_rank is None or rank < best_rank) and self._is_up(host):
                 best, best_rank = host, rank
         return best
+
+    def _is_up(self, host: ReadyHost) -> bool:
+        """Whether the store agrees: a host may have been given up while its socket is open."""
+        known = self._up.get(host.id)
+        if known is None:
+            stored = self._unit.records.host(host.id)
+            known = self._up[host.id] = stored is not None and stored.state is HostState.UP
+        return known
 
     def _claim_nested(self, run: FlowRun) -> None:
         queue = self._queues.get(run.queue or "")
         if queue is None or queue.paused:
             return
+        # A fan-out has hundreds of runs with the same waiter: what one lacks all of them lack.
+        alike = (queue.name, run.lane or "", *sorted(self._unit.records.waiters(run.id)))
+        if alike in self._full:
+            return
         target = self._target(run)
         if target is None:
             return
         lenders = [one for one in self._unit.records.lenders(run.id) if one.lease.pool == run.pool]
-        if not any(one.pool for one in lenders) and not has_room(
-            self._pool.concurrency_limit, self._usage.pool
+        if not self._claim_lent(run, queue, target, lenders) and not self._claim_lent(
+            run, queue, target, [*lenders, *self._idle_keys()]
         ):
-            return
-        used = self._usage.queues.get(queue.name, 0)
-        lends_queue = any(one.queue and one.lease.queue == queue.name for one in lenders)
-        if not lends_queue and not has_room(queue.concurrency_limit, used):
-            return
-        host = self._nested_host(run, queue.name, target.code, lenders)
-        if host is not None:
-            self._take(run, host, target, lenders)
+            self._full.add(alike)
 
-    def _nested_host(
-        self, run: FlowRun, queue: str, code: Code, lenders: list[Lendable]
-    ) -> ReadyHost | None:
-        """A host whose slot a waiting run lends, if its worker's limit allows; else a free one."""
-        for host in self._hosts:
-            if host.lane != run.lane or not host.serves(queue):
-                continue
-            here = [one for one in lenders if one.lease.host_id == host.id and one.slot]
-            if not here:
-                continue
-            lends = any(one.worker and one.lease.worker_id == host.worker_id for one in lenders)
-            used = self._usage.workers.get(host.worker_id, 0)
-            if lends or has_room(host.worker_limit, used):
-                return host
-        return self._free_host(queue, run.lane or "", code)
+    def _claim_lent(
+        self, run: FlowRun, queue: WorkQueue, target: _Target, lenders: Sequence[Lendable]
+    ) -> bool:
+        if not self._pool_has_room() and not any(one.pool for one in lenders):
+            return False
+        lends_queue = any(one.queue and one.lease.queue == queue.name for one in lenders)
+        if not self._queue_has_room(queue.name) and not lends_queue:
+            return False
+        host = self._best_host(queue.name, run.lane or "", target.code, lenders)
+        if host is None:
+            return False
+        self._take(run, host, target, lenders)
+        return True
+
+    def _idle_keys(self) -> list[Lendable]:
+        """Keys that runs of the whole pool have no use for while they wait, of full limits alone.
+
+        Without them two parents that wait for children in each other's queue would block each
+        other. A slot is not among them: for lack of those a host more is launched.
+        """
+        workers = {host.worker_id: host.worker_limit for host in self._hosts}
+        return [
+            Lendable(
+                lease=one.lease,
+                pool=one.pool and not self._pool_has_room(),
+                queue=one.queue and not self._queue_has_room(one.lease.queue),
+                worker=one.worker
+                and not has_room(
+                    workers.get(one.lease.worker_id),
+                    self._usage.workers.get(one.lease.worker_id, 0),
+                ),
+                slot=False,
+            )
+            for one in self._unit.records.waiting_leases(self._pool.name)
+        ]
+
+    def _pool_has_room(self) -> bool:
+        return has_room(self._pool.concurrency_limit, self._usage.pool)
+
+    def _queue_has_room(self, name: str) -> bool:
+        queue = self._queues.get(name)
+        return queue is None or has_room(queue.concurrency_limit, self._usage.queues.get(name, 0))
 
     def _take(
         self,
         run: FlowRun,
         host: ReadyHost,
         target: _Target,
-        lenders: list[Lendable],
+        lenders: Sequence[Lendable],
     ) -> None:
         unit = self._unit
         rejected = change(unit, run, Wish(command=Command.CLAIM, at=unit.now, host_id=host.id))
@@ -173,18 +227,23 @@ class _Claim:
         unit = self._unit
         deployment = unit.records.deployment(run.deployment_id or "")
         if deployment is None or deployment.code is None:
-            message = "its deployment was deleted before it started"
-            change(unit, run, Wish(command=Command.CANCEL, at=unit.now, message=message))
-            return None
+            return self._give_up(run, "its deployment was deleted before it started")
         if not CODE_KEYS.intersection(run.job_variables) - {"env"}:
             return _Target(deployment.code, deployment.function)
         others = {name: value for name, value in run.job_variables.items() if name != "env"}
         both = {**deployment.job_variables, **others}
-        code = code_of(deployment, resolve(self._pool.base_job_template, both))
-        return _Target(code, deployment.function)
+        try:
+            configuration = resolve(self._pool.base_job_template, both)
+        except Invalid as error:
+            return self._give_up(run, f"its work pool was changed before it started: {error}")
+        return _Target(code_of(deployment, configuration), deployment.function)
+
+    def _give_up(self, run: FlowRun, message: str) -> None:
+        wish = Wish(command=Command.CANCEL, at=self._unit.now, message=message)
+        change(self._unit, run, wish)
 
 
-def _borrow(lease: Lease, lenders: list[Lendable]) -> None:
+def _borrow(lease: Lease, lenders: Sequence[Lendable]) -> None:
     """Take each key from the nearest run that lends it."""
     for one in lenders:
         lender = one.lease

@@ -186,16 +186,10 @@ class SqliteRecords:
         return usage
 
     def lenders(self, run_id: str) -> list[Lendable]:
-        return [
-            Lendable(
-                lease=rows.lease_of(row),
-                pool=bool(row[10]),
-                queue=bool(row[11]),
-                worker=bool(row[12]),
-                slot=bool(row[13]),
-            )
-            for row in self._all("lenders", run_id)
-        ]
+        return [rows.lendable_of(row) for row in self._all("lenders", run_id)]
+
+    def waiting_leases(self, pool: str) -> list[Lendable]:
+        return [rows.lendable_of(row) for row in self._all("waiting_leases", pool)]
 
     def borrowers(self, run_id: str) -> list[Lease]:
         return [rows.lease_of(row) for row in self._all("borrowers", run_id)]

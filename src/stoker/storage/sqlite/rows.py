@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from stoker.domain.anatomy import StartAnatomy
-from stoker.domain.leases import Lease
+from stoker.domain.leases import Lease, Lendable
 from stoker.domain.runs import FlowRun, TaskRun
 from stoker.domain.states import ResultRecord, StateRecord, StateType
 
@@ -149,4 +149,15 @@ def lease_of(row: Row) -> Lease:
         queue_from=row[7],
         worker_from=row[8],
         slot_from=row[9],
+    )
+
+
+def lendable_of(row: Row) -> Lendable:
+    """The record of a lease's row and four columns that say which keys nobody has borrowed."""
+    return Lendable(
+        lease=lease_of(row),
+        pool=bool(row[10]),
+        queue=bool(row[11]),
+        worker=bool(row[12]),
+        slot=bool(row[13]),
     )

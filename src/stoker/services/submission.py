@@ -29,15 +29,13 @@ def submit(unit: Unit, requests: Sequence[StartRun]) -> list[FlowRun]:
     new: list[FlowRun] = []
     keys: list[str | None] = []
     by_key: dict[str, FlowRun] = {}
-    # Ids of one moment do not sort by themselves, and a batch is to start in its own order.
-    ids = sorted(new_id(unit.now) for _ in requests)
-    for run_id, request in zip(ids, requests, strict=True):
+    for request in requests:
         key = request.idempotency_key
         run = None
         if key is not None:
             run = by_key.get(key) or unit.records.run_of_key(key)
         if run is None:
-            run = _accept(run_id, request, catalogue, unit.now)
+            run = _accept(request, catalogue, unit.now)
             new.append(run)
             keys.append(key)
         if key is not None:
@@ -74,7 +72,7 @@ class _Catalogue:
         return found
 
 
-def _accept(run_id: str, request: StartRun, catalogue: _Catalogue, now: float) -> FlowRun:
+def _accept(request: StartRun, catalogue: _Catalogue, now: float) -> FlowRun:
     deployment = catalogue.deployment(request.deployment)
     parameters = {**deployment.parameters, **request.parameters}
     problem = parameter_problems(deployment.signature, parameters, deployment.full_name)
@@ -86,7 +84,7 @@ def _accept(run_id: str, request: StartRun, catalogue: _Catalogue, now: float) -
         both = {**deployment.job_variables, **request.job_variables}
         lane = lane_of(pool, resolve(pool.base_job_template, both))
     return FlowRun(
-        id=run_id,
+        id=new_id(now),
         name=request.name or readable_name(),
         flow_name=deployment.flow_name,
         state=StateRecord(StateType.SCHEDULED, "Scheduled", now),

@@ -255,3 +255,24 @@ def test_waiting_for_a_run_of_others_lends_to_it(tight):
     assert tight.lease(queued) is None
     wait(tight, parent, queued)
     assert tight.lease(queued).pool_from == parent.id
+
+
+def test_a_parent_that_is_held_lends_what_it_has_left(world):
+    """It waits for a key back from a run that waits for one that needs its other key."""
+    for name in ("a", "b"):
+        world.queue(name, concurrency_limit=1 if name == "a" else None)
+        world.deployment(name, queue=name)
+    world.worker("w", limit=1)
+    world.host(slots=8)
+    parent, queued, child = started(world, "f/a"), world.submit("f/a"), world.submit("f/b")
+    wait(world, parent, child)
+    time_out(world, parent, child)
+    assert held(world) == [(parent.id, child.id)]
+    world.start(child)
+    wait(world, child, queued)
+    lease = world.lease(queued)
+    assert (lease.queue_from, lease.worker_from) == (parent.id, child.id)
+    world.finish(queued)
+    assert resumed(world) == [(child.id, queued.id)]
+    world.finish(child)
+    assert resumed(world) == [(parent.id, child.id)]

@@ -1,8 +1,7 @@
 """Any order of starts, waits, timeouts, crashes and cancels keeps the limits and goes on."""
 
 from collections import Counter
-from collections.abc import Callable
-from typing import Any
+from typing import ClassVar
 
 import pytest
 from hypothesis import HealthCheck, Phase, note, settings
@@ -36,7 +35,7 @@ LIMITS = st.sampled_from([None, 1, 1, 2, 3])
 class Lending(RuleBasedStateMachine):
     """Runs of two queues and two lanes on the hosts of two workers, all with limits."""
 
-    new_world: Callable[[], Any]
+    new_world: ClassVar[staticmethod]
 
     def __init__(self) -> None:
         super().__init__()
@@ -110,6 +109,7 @@ class Lending(RuleBasedStateMachine):
         self.name(self.world.submit(f"f/{queue}{lane}"))
         self.settle()
 
+    @precondition(lambda self: self.names)
     @rule(
         data=st.data(),
         queue=st.sampled_from(QUEUES),
@@ -131,6 +131,7 @@ class Lending(RuleBasedStateMachine):
         self.waiting[parent].add(child.id)
         self.settle()
 
+    @precondition(lambda self: self.names)
     @rule(data=st.data())
     def wait_for_another(self, data) -> None:
         """A run waits for one that it did not start, and that needs nothing of it to end."""
@@ -163,6 +164,7 @@ class Lending(RuleBasedStateMachine):
                 todo.append(other)
         return found
 
+    @precondition(lambda self: self.names)
     @rule(data=st.data())
     def a_wait_times_out(self, data) -> None:
         held = set(self.world.read(lambda records: records.held_waits()))
@@ -175,6 +177,7 @@ class Lending(RuleBasedStateMachine):
         self.world.do(lambda unit: lending.end_wait(unit, waiter, need_run(unit.records, child)))
         self.settle()
 
+    @precondition(lambda self: self.names)
     @rule(data=st.data())
     def start(self, data) -> None:
         runs = self.runs(StateType.PENDING)
@@ -182,6 +185,7 @@ class Lending(RuleBasedStateMachine):
             self.world.start(self.pick(data, runs))
             self.settle()
 
+    @precondition(lambda self: self.names)
     @rule(data=st.data(), kind=st.sampled_from([StateType.COMPLETED, StateType.FAILED]))
     def finish(self, data, kind) -> None:
         runs = self.executing()
@@ -189,6 +193,7 @@ class Lending(RuleBasedStateMachine):
             self.world.finish(self.pick(data, runs), kind)
             self.settle()
 
+    @precondition(lambda self: self.names)
     @rule(data=st.data())
     def crash(self, data) -> None:
         """A process can die whatever it does, while it waits too."""
@@ -197,6 +202,7 @@ class Lending(RuleBasedStateMachine):
             self.world.finish(self.pick(data, runs), StateType.CRASHED)
             self.settle()
 
+    @precondition(lambda self: self.names)
     @rule(data=st.data())
     def be_cancelled(self, data) -> None:
         runs = self.runs(StateType.SCHEDULED, *ACTIVE)
@@ -205,6 +211,7 @@ class Lending(RuleBasedStateMachine):
             self.world.do(lambda unit: cancel(unit, run))
             self.settle()
 
+    @precondition(lambda self: self.names)
     @rule(data=st.data())
     def be_handed_back(self, data) -> None:
         runs = self.runs(StateType.PENDING)
@@ -213,6 +220,7 @@ class Lending(RuleBasedStateMachine):
             self.world.do(lambda unit: registering.release(unit, [(run.id, run.attempt)]))
             self.settle()
 
+    @precondition(lambda self: self.names)
     @rule(data=st.data())
     def lose_a_host(self, data) -> None:
         if self.dead_hosts < 3:
@@ -302,7 +310,7 @@ def test_lending_keeps_every_limit_and_never_stands_still(new_world):
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=100,
+            max_examples=150,
             stateful_step_count=40,
             deadline=None,
             report_multiple_bugs=False,

@@ -72,9 +72,8 @@ class ThreadPool:
     def lending(self) -> Generator[None]:
         """While the block waits for another task, let one more thread run."""
         with self._lock:
-            self._busy -= 1
             self._lent += 1
-            self._staff()
+            self._free_place()
         try:
             yield
         finally:
@@ -85,10 +84,23 @@ class ThreadPool:
                 self._lent -= 1
                 self._busy += 1
 
+    def _free_place(self) -> None:
+        """Give up a place: to a thread that takes its own back first, then to new work."""
+        self._busy -= 1
+        if self._returning:
+            self._room.notify()
+        self._staff()
+
+    def _has_place(self) -> bool:
+        return self._busy + self._returning < self._limit
+
     def _staff(self) -> None:
-        if self._idle >= len(self._queue):
+        if not self._queue or not self._has_place():
+            return
+        if self._idle:
             self._work.notify()
-        elif self._threads - self._lent < self._limit:
+        # Some of the idle may have been woken for earlier work: rather one thread too many.
+        if self._idle < len(self._queue) and self._threads - self._lent < self._limit:
             self._threads += 1
             # A daemon: a thread that a cancelled run leaves behind keeps no process alive.
             threading.Thread(target=self._serve, name="stoker-task", daemon=True).start()
@@ -97,7 +109,7 @@ class ThreadPool:
         _thread.pool = self
         while True:
             with self._lock:
-                while not self._queue or self._busy + self._returning >= self._limit:
+                while not self._queue or not self._has_place():
                     if self._closed and not self._queue:
                         self._threads -= 1
                         return
@@ -111,10 +123,8 @@ class ThreadPool:
             finally:
                 del work
                 with self._lock:
-                    self._busy -= 1
                     self._expected -= 1
-                    if self._returning:
-                        self._room.notify()
+                    self._free_place()
                     if not self._expected:
                         self._done.notify_all()
 

@@ -1,6 +1,10 @@
 """The threads of submitted tasks."""
 
+import random
+import sys
 import threading
+
+import pytest
 
 from stoker.engine.pool import ThreadPool, waiting
 
@@ -93,3 +97,60 @@ def test_a_place_is_lent_while_its_thread_waits_and_taken_back() -> None:
 def test_waiting_outside_of_a_pool_is_nothing() -> None:
     with waiting():
         pass
+
+
+class Tree:
+    """Tasks that submit tasks and wait for them, at random; counts how many run at a time."""
+
+    def __init__(self, limit: int, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.pool = ThreadPool(limit)
+        self.lock = threading.Lock()
+        self.running = self.most = self.ended = self.begun = 0
+
+    def count(self, change: int) -> None:
+        with self.lock:
+            self.running += change
+            self.most = max(self.most, self.running)
+
+    def plant(self, depth: int) -> threading.Event:
+        done = threading.Event()
+
+        def work() -> None:
+            self.count(1)
+            children = range(self.random.randint(1, 3) if depth else 0)
+            for child in [self.plant(depth - 1) for _ in children]:
+                self.count(-1)
+                with waiting():
+                    child.wait()
+                self.count(1)
+            self.count(-1)
+            with self.lock:
+                self.ended += 1
+            done.set()
+
+        with self.lock:
+            self.begun += 1
+        self.pool.expect()
+        self.pool.put(work)
+        return done
+
+
+@pytest.fixture
+def frequent_switches():
+    """Threads interrupt each other wherever they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 4])
+def test_no_wakeup_is_ever_lost(limit: int, frequent_switches) -> None:
+    for seed in range(60):
+        tree = Tree(limit, seed)
+        for _ in range(tree.random.randint(1, 6)):
+            tree.plant(tree.random.randint(0, 4))
+        tree.pool.settle(cancel=False, abandon=False)
+        assert tree.ended == tree.begun
+        assert tree.most <= limit

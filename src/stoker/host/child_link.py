@@ -56,6 +56,8 @@ class Listener(Protocol):
 class ChildLink:
     """A child, from its birth to its end.
 
+    Of one that has ended, ``job_unread`` says that it had not read what it was sent.
+
     Args:
         pid: Its pid.
         fds: The agent's ends of its socket, standard output and standard error.
@@ -66,6 +68,7 @@ class ChildLink:
         self.pid = pid
         self.attempt: Attempt | None = None
         self.spoke = False
+        self.job_unread = False
         self._listener = listener
         self._loop = asyncio.get_running_loop()
         self._socket = socket.socket(fileno=fds[0])
@@ -108,7 +111,9 @@ class ChildLink:
         except BlockingIOError:
             sent = 0
         except OSError:
-            return  # It is dead, and its end is about to be heard.
+            # It is dead, and its end is about to be heard.
+            self.job_unread = True
+            return
         if sent < len(data):
             self._outgoing += data[sent:]
             self._loop.add_writer(self._socket, self._on_writable)
@@ -119,6 +124,7 @@ class ChildLink:
         except BlockingIOError:
             return
         except OSError:
+            self.job_unread = True
             self._outgoing.clear()
         if not self._outgoing:
             self._loop.remove_writer(self._socket)
@@ -187,6 +193,8 @@ class ChildLink:
         except BlockingIOError:
             return False
         except OSError:
+            # So the kernel ends a connection whose other end was closed with data left in it.
+            self.job_unread = True
             data = b""
         if not data:
             self._close_socket()

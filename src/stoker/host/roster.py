@@ -416,9 +416,11 @@ class Roster:
             id: request for id, request in self._requests.items() if request[0] is not child
         }
         attempt.forget_timers()
-        if not (child.spoke or attempt.doom or attempt.lost_child or self._draining):
-            # It died while it waited: nothing of the user's has run. Once it may be chance.
-            attempt.lost_child = True
+        lost = attempt.lost_child and not child.job_unread
+        if not (child.spoke or attempt.doom or lost or self._draining):
+            # It died while it waited: nothing of the user's has run. Where it had read the job
+            # already, that may be chance once.
+            attempt.lost_child = attempt.lost_child or not child.job_unread
             self._place(attempt)
             return
         self._conclude(attempt, verdict(attempt, code, time.time()))

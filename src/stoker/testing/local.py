@@ -131,15 +131,25 @@ class Harness:
     def start_worker(
         self, pool: str = "default", *, queues: Sequence[str] = (), limit: int | None = None
     ) -> Program:
-        """Start a worker of a pool."""
-        arguments = ["worker", "start", "--pool", pool]
+        """Start a worker of a pool, and return it once it serves it.
+
+        Raises:
+            RuntimeError: It ended, or does not get so far.
+        """
+        name = f"worker-{len(self.workers)}"
+        arguments = ["worker", "start", "--pool", pool, "--name", name]
         for queue in queues:
             arguments += ["--queue", queue]
         if limit is not None:
             arguments += ["--limit", str(limit)]
         worker = self.program(*arguments)
         self.workers.append(worker)
-        return worker
+        deadline = time.monotonic() + STARTING
+        while worker.running and time.monotonic() < deadline:
+            if any(one.name == name for one in self.api.pool(pool).workers):
+                return worker
+            time.sleep(0.01)
+        raise RuntimeError(f"the worker does not serve pool {pool!r}:\n{worker.output()}")
 
     def processes(self) -> list[Process]:
         """Return all its living processes: those of this home, and what descends from them."""
@@ -368,6 +378,9 @@ class Harness:
             self._end(program)
         if self._api is not None:
             self._api.close()
+        if any(one.process.returncode for one in others):
+            # Hosts outlive a worker that is killed.
+            end_all(one for one in self.processes() if "stoker.host.agent" in one.command)
         left = await_ends([*known, *self.processes()], LEAVING)
         end_all(left)
         if left:

@@ -150,6 +150,17 @@ def test_watch_outlives_a_restart_of_the_server(stoker, api, run_of):
     assert "the server restarts; waiting for it" in done.err
 
 
+def test_ctrl_c_ends_the_watching_and_says_that_the_run_goes_on(stoker, run_of, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    run_of(states=[], lines=[], run=flow_run(RUNNING))
+    monkeypatch.setattr("stoker.cli.deployment.watch_run", interrupted)
+    monkeypatch.setattr("stoker.cli.flow_run.follow_logs", interrupted)
+    for arguments in (("deployment", "run", "f/d", "--watch"), ("flow-run", "logs", "r1", "-f")):
+        assert "stoker flow-run cancel r1" in stoker(*arguments, code=130).err
+
+
 @pytest.mark.parametrize(("state", "code"), [(COMPLETED, 0), (FAILED, 1)])
 def test_watch_with_json_prints_the_ended_run_alone(stoker, run_of, state, code):
     run_of(states=[SCHEDULED, state], lines=[line(1, 101.0, "x")], run=flow_run(state))

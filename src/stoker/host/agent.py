@@ -57,7 +57,6 @@ class Agent:
         self._roster = Roster(config, nest, self._outbox, self._link.send, self._leave)
         self._fence_after = config.fence_after
         self._alive = linux.boot_time()
-        self._draining = False
         self._stopped = False
         self._left: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
@@ -77,7 +76,7 @@ class Agent:
         self._roster.stop()
         await self._end_processes()
         await self._outbox.settle(LAST_WORDS)
-        await self._link.flush()
+        await self._link.flush(LAST_WORDS)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

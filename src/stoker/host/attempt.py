@@ -28,7 +28,7 @@ class Attempt(Struct, eq=False):
     Attributes:
         job: What was assigned.
         received: When, seconds since the epoch.
-        sub_attempts: Frames sent so far, by run: its own, and those in its process.
+        frames: Frames sent so far, by run: its own, and those in its process.
         imported: When the zygote that was started for it was ready.
         import_seconds: How long the import took.
         lost_child: Whether a child died with it before it said a word; it got another one then.
@@ -75,7 +75,7 @@ def verdict(attempt: Attempt, code: int | None, now: float) -> Finished:
 
     Args:
         attempt: The attempt.
-        code: Exit code, minus the number of a signal, or None where nobody knows.
+        code: Exit code, minus the number of a signal, or None where it died with its zygote.
         now: Seconds since the epoch.
     """
     match attempt.doom:
@@ -104,7 +104,7 @@ def describe_exit(code: int | None) -> str:
         'its process was killed by SIGSEGV (a crash in compiled code)'
     """
     if code is None:
-        return "its process ended; nobody saw how"
+        return "its process was killed with the zygote that it came from"
     if code >= 0:
         return (
             f"its process ended with exit code {code} before the flow had returned "

@@ -7,7 +7,7 @@ is not they go to the spool, and from there to the server, before anything newer
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
@@ -120,7 +120,7 @@ class Outbox:
 
     # The connection.
 
-    async def backlog(self) -> AsyncIterator[tuple[int, list[OpaqueFrame]]]:
+    async def backlog(self) -> AsyncGenerator[tuple[int, list[OpaqueFrame]], None]:
         """Yield batches of all that waits for a new connection; live mode afterwards."""
         self._batch = 0
         offset = 0

@@ -1,6 +1,7 @@
 """The agent's connection to the server: made again for as long as it is lost."""
 
 import asyncio
+import contextlib
 import logging
 import random
 from typing import Protocol
@@ -81,10 +82,12 @@ class ServerLink:
         """Look into the outbox."""
         self._wake.set()
 
-    async def flush(self) -> None:
-        """Return when everything to be sent is with the system, or the connection is lost."""
-        while self._connected and (self._outgoing or self._wake.is_set()):
-            await asyncio.sleep(0)
+    async def flush(self, seconds: float) -> None:
+        """Wait until all messages are with the system, for some time at the most."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._connected and (self._outgoing or self._wake.is_set()):
+                    await asyncio.sleep(0.001)
 
     async def run(self) -> None:
         """Stay connected for ever.

@@ -6,6 +6,7 @@ import gc
 import ipaddress
 import logging
 import os
+import signal
 import socket
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager, suppress
@@ -105,8 +106,10 @@ def _lock(home: Path) -> Generator[Callable[[str], None]]:
             temporary.write_bytes(msgspec.json.encode(record))
             temporary.rename(file)
 
-        yield write
-        file.unlink(missing_ok=True)
+        try:
+            yield write
+        finally:
+            file.unlink(missing_ok=True)
     finally:
         os.close(handle)
 
@@ -170,7 +173,7 @@ async def _serve(settings: Settings, store: Store, listener: socket.socket) -> N
         heartbeat=settings.heartbeat,
         lease=settings.lease,
     )
-    server = uvicorn.Server(
+    server = _Server(
         uvicorn.Config(
             create_app(context, settings.api_key),
             http="httptools",
@@ -185,19 +188,40 @@ async def _serve(settings: Settings, store: Store, listener: socket.socket) -> N
             timeout_keep_alive=75,
         )
     )
-    loops = [
+    services = [
         asyncio.create_task(_keep_running("provisioner", provisioner.run, clock)),
         asyncio.create_task(_keep_running("sweeper", sweeper.run, clock)),
     ]
     # What the imports made lives for ever: the collector need not look at it again.
     gc.collect()
     gc.freeze()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, server.stop)
+    logger.info("serving %s, on the home %s", _url(listener), settings.home)
     try:
         await server.serve(sockets=[listener])
     finally:
-        for loop in loops:
-            loop.cancel()
-        await asyncio.gather(*loops, return_exceptions=True)
+        for service in services:
+            service.cancel()
+        await asyncio.gather(*services, return_exceptions=True)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which ends on a signal without passing it on.
+
+    Its own raises the signal once more at the end: the store would never be closed.
+    """
+
+    def stop(self) -> None:
+        """Finish what is under way; at the second call stop at once."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Leave the signals to the loop."""
+        yield
 
 
 async def _keep_running(name: str, loop: Callable[[], Awaitable[None]], clock: SystemClock) -> None:

@@ -51,9 +51,17 @@ def _attempt_ended(unit: Unit, run: FlowRun, host_id: str | None) -> None:
 
 def _end_subflows(unit: Unit, run: FlowRun) -> None:
     """What ran in the process of a run that is over is over too."""
-    for inner in unit.records.open_subflows(run.id):
-        message = f"the flow run that it was part of ended {run.state.name}"
-        change(unit, inner, Wish(command=Command.CRASH, at=unit.now, message=message))
+    for each in unit.records.open_subflows(run.id):
+        # The end of one ends those within it.
+        inner = unit.records.flow_run(each.id)
+        if inner is not None and not inner.state.is_terminal:
+            end_inner(unit, inner, run)
+
+
+def end_inner(unit: Unit, inner: FlowRun, run: FlowRun) -> None:
+    """End a run that was part of one that is over."""
+    message = f"the flow run that it was part of ended {run.state.name}"
+    change(unit, inner, Wish(command=Command.CRASH, at=unit.now, message=message))
 
 
 def _slot_freed(unit: Unit, pool_name: str, host_id: str) -> None:

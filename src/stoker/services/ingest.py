@@ -16,7 +16,7 @@ from stoker.domain.reports import (
 )
 from stoker.domain.runs import FlowRun, LogLine, TaskRun
 from stoker.domain.transitions import Command, Wish
-from stoker.services.changing import change
+from stoker.services.changing import change, end_inner
 from stoker.services.unit import Unit
 
 
@@ -43,10 +43,14 @@ class _Ingest:
         self._runs: dict[str, FlowRun] = {}
         self._lines: dict[str, list[LogLine]] = {}
         self._task_runs: dict[str, TaskRun] = {}
+        self._created_runs: list[FlowRun] = []
+        self._ended = 0
 
     def run(self, frames: Sequence[Frame]) -> None:
         for frame in frames:
             self._frame(frame)
+        for run in self._created_runs:
+            self._end_orphan(self._find(run.id) or run)
         records = self._unit.records
         records.put_task_runs(list(self._task_runs.values()))
         for run_id, lines in self._lines.items():
@@ -65,6 +69,10 @@ class _Ingest:
             self._report(run, report)
 
     def _find(self, run_id: str) -> FlowRun | None:
+        # The end of one run may have ended others, which are read already.
+        for ended in self._unit.ended[self._ended :]:
+            self._runs[ended.id] = ended
+        self._ended = len(self._unit.ended)
         run = self._runs.get(run_id) or self._unit.records.flow_run(run_id)
         if run is not None:
             self._runs[run_id] = run
@@ -74,6 +82,13 @@ class _Ingest:
         run.host_id = self._host_id or run.host_id
         if self._unit.records.insert_subflow(run):
             self._runs[run.id] = run
+            self._created_runs.append(run)
+
+    def _end_orphan(self, run: FlowRun) -> None:
+        """End a run whose beginning arrived after the end of the run that it was part of."""
+        parent = self._find(run.parent_run_id) if run.parent_run_id is not None else None
+        if parent is not None and parent.state.is_terminal and not run.state.is_terminal:
+            end_inner(self._unit, run, parent)
 
     def _report(self, run: FlowRun, report: Report) -> None:
         match report:

@@ -8,8 +8,8 @@ from stoker.services.changing import change
 from stoker.services.unit import CancelOrder, Unit
 
 
-def cancel(unit: Unit, run_id: str) -> FlowRun:
-    """Cancel a run: at once where it is queued, else by asking its host.
+def cancel(unit: Unit, run_id: str, message: str = "cancelled by a user") -> FlowRun:
+    """Cancel a run and those that it waits for: at once where queued, else by asking their hosts.
 
     Raises:
         NotFound: There is no such run.
@@ -23,18 +23,26 @@ def cancel(unit: Unit, run_id: str) -> FlowRun:
             f"flow run {run.name} executes in its caller's process; cancel its parent, or stop "
             "the script that runs it"
         )
-    waited_for = unit.records.waits_of(run_id)
-    host_id = run.host_id
-    if run.state.type is not StateType.CANCELLING:
-        rejected = change(
-            unit, run, Wish(command=Command.CANCEL, at=unit.now, message="cancelled by a user")
-        )
-        if rejected is not None:
-            raise Conflict(rejected.reason)
-    if run.state.type is StateType.CANCELLING and host_id is not None:
-        unit.cancels.append(CancelOrder(host_id, run.id, run.attempt))
-    for child_id in waited_for:
-        child = unit.records.flow_run(child_id)
-        if child is not None and not child.state.is_terminal:
-            cancel(unit, child_id)
+    affected = _with_waited_for(unit, run)
+    for one in affected:
+        if one.state.type is not StateType.CANCELLING:
+            rejected = change(unit, one, Wish(command=Command.CANCEL, at=unit.now, message=message))
+            if rejected is not None:
+                raise Conflict(rejected.reason)
+        if one.state.type is StateType.CANCELLING and one.host_id is not None:
+            unit.cancels.append(CancelOrder(one.host_id, one.id, one.attempt))
     return run
+
+
+def _with_waited_for(unit: Unit, run: FlowRun) -> list[FlowRun]:
+    """A run and the open ones down its chain of waits. Runs may wait for each other in a ring."""
+    found = {run.id: run}
+    pending = [run.id]
+    while pending:
+        for child_id in unit.records.waits_of(pending.pop()):
+            child = unit.records.flow_run(child_id)
+            if child is None or child.state.is_terminal or child.id in found:
+                continue
+            found[child.id] = child
+            pending.append(child.id)
+    return list(found.values())

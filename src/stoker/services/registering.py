@@ -100,6 +100,20 @@ def register_host(
     return host
 
 
+def renew(unit: Unit, host_id: str, lease_until: float) -> bool:
+    """A host is alive, and up again where it had been silent; False where it was given up."""
+    if not unit.records.renew_host(host_id, lease_until):
+        return False
+    host = unit.records.host(host_id)
+    if host is not None and host.state is HostState.UNREACHABLE:
+        host.state = HostState.UP
+        host.message = ""
+        unit.records.put_host(host)
+        unit.claimable.add(host.pool)
+        unit.demand.add(host.pool)
+    return True
+
+
 def ready_host(unit: Unit, host: Host) -> ReadyHost:
     """What claiming needs to know of a host."""
     limits = {worker.id: worker.limit for worker in unit.records.workers(host.pool)}

@@ -19,7 +19,8 @@ class SweepRules:
         up_since: When this server came up: before it had a full term nobody is silent (seconds
             since the epoch).
         lease: Seconds that a heartbeat holds.
-        launch_timeout: Seconds within which an ordered host must be launched.
+        launch_timeout: Seconds within which an ordered host must be launched where its worker is
+            gone, and a launched one must register.
         workers: Ids of connected workers.
         is_dead: Whether a process is dead; None where this machine cannot tell.
     """
@@ -37,14 +38,17 @@ def sweep(unit: Unit, rules: SweepRules) -> None:
         if not host.pool:
             _script(unit, host, rules)
         elif host.state is HostState.REQUESTED:
-            if host.worker_id not in rules.workers and _older(unit, host, rules):
+            if host.worker_id not in rules.workers and _overdue(unit, host.requested, rules):
                 lost(unit, host.id, "no worker launched it")
+        elif host.state is HostState.LAUNCHED:
+            if _overdue(unit, host.launched or host.requested, rules):
+                lost(unit, host.id, f"it did not register within {rules.launch_timeout:g} s")
         elif host.process is not None and host.lease_until and host.lease_until < unit.now:
             _silent(unit, host, rules)
 
 
-def _older(unit: Unit, host: Host, rules: SweepRules) -> bool:
-    return unit.now - max(host.requested, rules.up_since) > rules.launch_timeout
+def _overdue(unit: Unit, since: float, rules: SweepRules) -> bool:
+    return unit.now - max(since, rules.up_since) > rules.launch_timeout
 
 
 def _script(unit: Unit, host: Host, rules: SweepRules) -> None:

@@ -196,13 +196,13 @@ class _Conversation:
         if host.state is HostState.DRAINING:
             return
         ready.codes |= self._codes
-        self._dispatcher.add(ready)
+        self._dispatcher.add(ready, self._link)
         await self._dispatcher.transact(lambda unit: unit.claimable.add(host.pool))
 
     async def _heartbeat(self, host: Host, at: float) -> bool:
         until = self._context.clock.now() + self._context.lease
         renewed = await self._dispatcher.transact(
-            lambda unit: unit.records.renew_host(host.id, until)
+            lambda unit: registering.renew(unit, host.id, until)
         )
         if not renewed:
             self._link.send(HostRefused(reason="this host was given up", final=True))

@@ -52,13 +52,19 @@ class Dispatcher:
                 claim(unit, pool, ready)
             return result, unit
 
-        result, unit = await asyncio.wrap_future(self._store.write(unit_of_work))
-        self._settle(unit)
+        written = asyncio.wrap_future(self._store.write(unit_of_work))
+        # What is committed is pushed, even where who asked for it has gone away meanwhile.
+        written.add_done_callback(self._settle_written)
+        result, _ = await asyncio.shield(written)
         return result
 
     async def read(self, work: Callable[[Records], T]) -> T:
         """Run ``work`` on a consistent view of the store."""
         return await asyncio.wrap_future(self._store.read(work))
+
+    def _settle_written(self, written: asyncio.Future[tuple[T, Unit]]) -> None:
+        if not written.cancelled() and written.exception() is None:
+            self._settle(written.result()[1])
 
     def _settle(self, unit: Unit) -> None:
         for host_id in unit.draining:
@@ -81,8 +87,9 @@ class Dispatcher:
     def _assign(self, host_id: str, jobs: list[Job]) -> None:
         attempts = [(job.run_id, job.attempt) for job in jobs]
         link = self._links.get(host_id)
-        if link is None:
-            # Its socket went away while the claim was on its way to the disk.
+        if link is None or host_id not in self._ready:
+            # Its socket went away, or is a new one on which it has not said yet what it holds,
+            # while the claim was on its way to the disk.
             self._later(self._release(attempts))
             return
         due = self._clock.boot() + self._ack_timeout
@@ -109,12 +116,15 @@ class Dispatcher:
     # Hosts
 
     def connect(self, host_id: str, link: HostLink) -> None:
-        """A host's socket is open."""
+        """A host's socket is open; before `add` it is given nothing."""
         self._links[host_id] = link
+        self._ready.pop(host_id, None)
+        self._unacknowledged.pop(host_id, None)
 
-    def add(self, host: ReadyHost) -> None:
-        """A connected host may be given runs from now on."""
-        self._ready[host.id] = host
+    def add(self, host: ReadyHost, link: HostLink) -> None:
+        """A host may be given runs from now on, if this is still its socket."""
+        if self._links.get(host.id) is link:
+            self._ready[host.id] = host
 
     def disconnect(self, host_id: str, link: HostLink) -> None:
         """A host's socket is gone."""

@@ -47,8 +47,14 @@ class Provisioner:
             await self._wake.wait()
             self._wake.clear()
             dirty, self._dirty = self._dirty, set()
-            for pool in dirty:
-                await self._plan(pool)
+            while dirty:
+                pool = dirty.pop()
+                try:
+                    await self._plan(pool)
+                except Exception:
+                    self._dirty |= {pool, *dirty}
+                    self._wake.set()
+                    raise
             await self._clock.sleep(MIN_GAP)
 
     async def _plan(self, pool: str) -> None:

@@ -68,8 +68,13 @@ def _no_slot(records: Records, run: FlowRun, outlook: Outlook, now: float) -> st
             f"no worker serves work pool {run.pool}; start one with "
             f"`stoker worker start -p {run.pool}`"
         )
-    if not any(not worker.queues or run.queue in worker.queues for worker in workers):
+    workers = [one for one in workers if not one.queues or run.queue in one.queues]
+    if not workers:
         return f"no worker of work pool {run.pool} serves work queue {run.queue}"
+    used = records.usage(run.pool or "").workers
+    if not any(has_room(worker.limit, used.get(worker.id, 0)) for worker in workers):
+        limits = ", ".join(f"{one.name} {used[one.id]} of {one.limit}" for one in workers)
+        return f"its workers run all that they take at a time ({limits})"
     hosts = [host for host in records.hosts(run.pool) if host.lane == run.lane]
     starting = [h for h in hosts if h.state in (HostState.REQUESTED, HostState.LAUNCHED)]
     if starting:

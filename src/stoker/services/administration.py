@@ -7,15 +7,17 @@ from typing import Any
 
 from stoker.domain.deployments import Deployment
 from stoker.domain.errors import Conflict, Invalid, NotFound
+from stoker.domain.hosts import HostState
 from stoker.domain.ids import new_id
 from stoker.domain.pools import WorkPool, WorkQueue
 from stoker.domain.templates import DEFAULT_TEMPLATES, code_of, lane_of, resolve
 from stoker.ports.store import Records
 from stoker.services import lending
 from stoker.services.cancelling import cancel
+from stoker.services.registering import drain, lost
 from stoker.services.unit import Unit
 
-NAME = re.compile(r"[^\s/%&><][^/%&><\n]{0,200}")
+NAME = re.compile(r"[^\s/%&><][^/%&><\n]{0,199}")
 """Names that survive a path of the API: Prefect's rule."""
 
 
@@ -81,6 +83,7 @@ def update_pool(unit: Unit, name: str, changes: Mapping[str, Any]) -> WorkPool:
         for deployment in unit.records.deployments(name):
             _resolve(pool, deployment)
             unit.records.put_deployment(deployment)
+        _follow(unit, pool)
     lending.given_back(unit)
     unit.claimable.add(name)
     unit.demand.add(name)
@@ -98,11 +101,16 @@ def delete_pool(unit: Unit, name: str) -> None:
     if deployments:
         names = ", ".join(deployment.full_name for deployment in deployments[:5])
         raise Conflict(f"work pool {name!r} has deployments ({names}); delete them first")
-    for host in unit.records.hosts(name):
-        if unit.records.leases_of(host.id):
-            raise Conflict(f"work pool {name!r} has running flow runs; cancel them first")
-        unit.draining.add(host.id)
+    hosts = unit.records.hosts(name)
+    if any(unit.records.leases_of(host.id) for host in hosts):
+        raise Conflict(f"work pool {name!r} has running flow runs; cancel them first")
+    for host in hosts:
+        if host.state is HostState.REQUESTED:
+            lost(unit, host.id, "its work pool was deleted")
+        else:
+            drain(unit, host.id, "its work pool was deleted")
     unit.records.delete_pool(name)
+    unit.demand.add(name)
 
 
 def put_queue(unit: Unit, queue: WorkQueue) -> WorkQueue:
@@ -133,6 +141,7 @@ def put_deployment(unit: Unit, deployment: Deployment) -> Deployment:
             f"`stoker work-queue create {deployment.queue} -p {pool.name}`"
         )
     _check_name(deployment.name, "deployment")
+    _check_name(deployment.flow_name, "flow")
     file, _, function = deployment.entrypoint.rpartition(":")
     if not file or not function:
         raise Invalid(f"entrypoint {deployment.entrypoint!r} is not like path/file.py:flow_name")
@@ -144,19 +153,45 @@ def put_deployment(unit: Unit, deployment: Deployment) -> Deployment:
     deployment.updated = unit.now
     _resolve(pool, deployment)
     unit.records.put_deployment(deployment)
+    if before is not None and before.lane != deployment.lane:
+        _follow(unit, pool, deployment)
     unit.demand.add(pool.name)
     return deployment
 
 
 def delete_deployment(unit: Unit, name: str) -> None:
-    """Forget a deployment; its queued runs are cancelled when their turn comes."""
+    """Forget a deployment, and cancel its queued runs.
+
+    Raises:
+        NotFound: There is no such deployment.
+    """
     deployment = need_deployment(unit.records, name)
     unit.records.delete_deployment(deployment.id)
     for count in unit.records.queued_counts(deployment.pool):
         queued = unit.records.queued(deployment.pool, count.queue, count.lane, count.runs)
         for run in queued:
             if run.deployment_id == deployment.id:
-                cancel(unit, run.id)
+                cancel(unit, run.id, "its deployment was deleted")
+
+
+def _follow(unit: Unit, pool: WorkPool, only: Deployment | None = None) -> None:
+    """Queue runs in the lanes that they have now, of a pool's deployments or of one of them."""
+    records = unit.records
+    for count in records.queued_counts(pool.name):
+        for run in records.queued(pool.name, count.queue, count.lane, count.runs):
+            if only is not None and run.deployment_id != only.id:
+                continue
+            deployment = only or records.deployment(run.deployment_id or "")
+            if deployment is None:
+                continue
+            variables = {**deployment.job_variables, **run.job_variables}
+            try:
+                lane = lane_of(pool, resolve(pool.base_job_template, variables))
+            except Invalid as error:
+                cancel(unit, run.id, f"its work pool or deployment was changed: {error}")
+            else:
+                records.set_lane(run.id, lane)
+    unit.claimable.add(pool.name)
 
 
 def _resolve(pool: WorkPool, deployment: Deployment) -> None:

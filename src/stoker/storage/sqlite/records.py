@@ -124,6 +124,9 @@ class SqliteRecords:
     def rename_run(self, run_id: str, name: str) -> None:
         self._do("rename_run", (name, run_id))
 
+    def set_lane(self, run_id: str, lane: str) -> None:
+        self._do("set_lane", (lane, run_id))
+
     def states(self, run_id: str) -> list[StateRecord]:
         return [
             StateRecord(StateType(kind), name, at, message)

@@ -80,8 +80,10 @@ def _lanes(records: Records, pool: WorkPool) -> dict[str, Json]:
     variables: list[Json] = [{}]
     variables.extend(deployment.job_variables for deployment in records.deployments(pool.name))
     for count in records.queued_counts(pool.name):
-        runs = records.queued(pool.name, count.queue, count.lane, 1)
-        variables.extend(run.job_variables for run in runs)
+        for run in records.queued(pool.name, count.queue, count.lane, 1):
+            deployment = records.deployment(run.deployment_id or "")
+            if deployment is not None:
+                variables.append({**deployment.job_variables, **run.job_variables})
     for each in variables:
         configuration = resolve(pool.base_job_template, each)
         lanes.setdefault(
@@ -102,7 +104,9 @@ class _Planner:
         self._hosts = records.hosts(pool.name)
         self._usage = records.usage(pool.name)
         self._queued = self._claimable(self._usage)
-        self._nested = records.queued_nested(pool.name)
+        paused = {queue.name for queue in records.queues(pool.name) if queue.paused or pool.paused}
+        nested = records.queued_nested(pool.name)
+        self._nested = [run for run in nested if run.queue not in paused]
         self._own_lane = lane_of(pool, resolve(pool.base_job_template, {}))
 
     def _claimable(self, usage: PoolUsage) -> dict[tuple[str, str], int]:
@@ -138,12 +142,12 @@ class _Planner:
     ) -> None:
         """Bring one lane's hosts, of workers that serve the same queues, to the wanted number."""
         # The pool's own lane is kept warm; the others cost nothing until they are used.
-        knobs = self._pool.warm if lane == self._own_lane else replace(self._pool.warm, min=0)
-        hosts = [
-            host
-            for host in self._hosts
-            if host.lane == lane and host.is_present and tuple(sorted(host.queues)) == queues
-        ]
+        present = [host for host in self._hosts if host.lane == lane and host.is_present]
+        hosts = [host for host in present if tuple(sorted(host.queues)) == queues]
+        elsewhere = len(present) - len(hosts)
+        warm = self._pool.warm
+        least = warm.min if lane == self._own_lane else 0
+        knobs = replace(warm, min=max(0, least - elsewhere), max=max(0, warm.max - elsewhere))
         demand = self._demand(lane, queues, hosts)
         wanted = wanted_hosts(knobs, demand)
         if wanted > len(hosts) and may_launch:
@@ -169,13 +173,14 @@ class _Planner:
             if of_lane == lane and (not queues or queue in queues):
                 queued += runs
                 self._queued[queue, of_lane] = 0
-        nested = sum(
-            run.lane == lane and (not queues or run.queue in queues) for run in self._nested
-        )
+        nested = [
+            run for run in self._nested if run.lane == lane and (not queues or run.queue in queues)
+        ]
+        self._nested = [run for run in self._nested if run not in nested]
         return LaneDemand(
             busy=sum(self._usage.hosts.get(host.id, 0) for host in hosts),
-            queued=max(queued, nested),
-            nested=nested,
+            queued=max(queued, len(nested)),
+            nested=len(nested),
         )
 
     def _order(
@@ -183,9 +188,9 @@ class _Planner:
     ) -> None:
         """Ask for hosts, of the worker that has the fewest and whose limit has use for more."""
         slots = self._pool.warm.slots_per_host
+        of_lane = [host for host in self._hosts if host.lane == lane and host.is_present]
         counts = {
-            worker.id: sum(host.worker_id == worker.id for host in self._hosts if host.is_present)
-            for worker in workers
+            worker.id: sum(host.worker_id == worker.id for host in of_lane) for worker in workers
         }
         for _ in range(number):
             open_to = [
@@ -208,6 +213,7 @@ class _Planner:
                 infrastructure=infrastructure,
             )
             self._unit.records.put_host(host)
+            self._hosts.append(host)
             self._result.requested.append(host)
 
     def _drain(self, host_ids: Sequence[str]) -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from stoker.settings import load
+
 # A failure seen once is seen again, and a slow machine is no failure.
 settings.register_profile("ci", derandomize=True, deadline=None)
 settings.register_profile("local", deadline=None)
@@ -20,4 +22,5 @@ def stoker_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             monkeypatch.delenv(name)
     home = tmp_path / "stoker-home"
     monkeypatch.setenv("STOKER_HOME", str(home))
+    load.cache_clear()
     return home

@@ -53,7 +53,7 @@ class ResultRecord(Struct, frozen=True, omit_defaults=True):
     """What a run returned, serialised.
 
     Attributes:
-        format: ``"json"``, ``"pickle"``, or ``"error"`` (a pickled exception).
+        format: ``"json"``, ``"pickle"``, or ``"error"`` (an exception).
         data: The bytes; empty where they lie in a file.
         file: Path below the results folder, for results too large for the store.
     """

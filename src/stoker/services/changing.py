@@ -1,5 +1,7 @@
 """Changing a run's state: decide, apply, and what follows from it."""
 
+from collections.abc import Sequence
+
 from stoker.domain.errors import Conflict
 from stoker.domain.hosts import HostState
 from stoker.domain.runs import FlowRun
@@ -51,17 +53,24 @@ def _attempt_ended(unit: Unit, run: FlowRun, host_id: str | None) -> None:
 
 def _end_subflows(unit: Unit, run: FlowRun) -> None:
     """What ran in the process of a run that is over is over too."""
-    for each in unit.records.open_subflows(run.id):
-        # The end of one ends those within it.
-        inner = unit.records.flow_run(each.id)
-        if inner is not None and not inner.state.is_terminal:
-            end_inner(unit, inner, run)
+    crash_all(unit, unit.records.open_subflows(run.id), _part_of(run))
 
 
 def end_inner(unit: Unit, inner: FlowRun, run: FlowRun) -> None:
     """End a run that was part of one that is over."""
-    message = f"the flow run that it was part of ended {run.state.name}"
-    change(unit, inner, Wish(command=Command.CRASH, at=unit.now, message=message))
+    change(unit, inner, Wish(command=Command.CRASH, at=unit.now, message=_part_of(run)))
+
+
+def _part_of(run: FlowRun) -> str:
+    return f"the flow run that it was part of ended {run.state.name}"
+
+
+def crash_all(unit: Unit, runs: Sequence[FlowRun], message: str) -> None:
+    """End open runs whose process is gone. The end of one of them may end others."""
+    for each in runs:
+        run = unit.records.flow_run(each.id)
+        if run is not None and not run.state.is_terminal:
+            change(unit, run, Wish(command=Command.CRASH, at=unit.now, message=message))
 
 
 def _slot_freed(unit: Unit, pool_name: str, host_id: str) -> None:

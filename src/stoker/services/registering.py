@@ -9,7 +9,7 @@ from stoker.domain.hosts import Host, HostState, ProcessIdentity
 from stoker.domain.pools import Worker
 from stoker.domain.states import StateType
 from stoker.domain.transitions import Command, Wish
-from stoker.services.changing import change
+from stoker.services.changing import change, crash_all
 from stoker.services.unit import CancelOrder, ReadyHost, Unit
 
 
@@ -210,9 +210,7 @@ def lost(unit: Unit, host_id: str, reason: str) -> Host | None:
             message = f"its host ended: {reason}"
             wish = Wish(command=Command.CRASH, at=unit.now, attempt=lease.attempt, message=message)
             change(unit, run, wish)
-    for run in records.open_runs_of(host_id):
-        message = f"the process that ran it ended: {reason}"
-        change(unit, run, Wish(command=Command.CRASH, at=unit.now, message=message))
+    crash_all(unit, records.open_runs_of(host_id), f"the process that ran it ended: {reason}")
     if host.pool:
         unit.demand.add(host.pool)
     return host

@@ -1,0 +1,169 @@
+"""The sweep: who is silent, who is dead, and what a server that was down may conclude."""
+
+import pytest
+
+from stoker.domain.hosts import Host, HostState, ProcessIdentity
+from stoker.domain.pools import Machine
+from stoker.domain.reports import Frame, SubflowCreated
+from stoker.domain.runs import FlowRun
+from stoker.domain.states import StateRecord, StateType
+from stoker.services import scripts
+from stoker.services.sweeping import SCRIPT_FENCE, SweepRules, sweep
+
+PROCESS = ProcessIdentity(7, 1, Machine("here", "boot"))
+
+
+def swept(world, *, up_since: float = 0.0, workers=("w",), dead: bool | None = False) -> None:
+    rules = SweepRules(
+        up_since=up_since,
+        lease=30.0,
+        launch_timeout=60.0,
+        workers=frozenset(workers),
+        is_dead=lambda _: dead,
+    )
+    world.do(lambda unit: sweep(unit, rules))
+
+
+def running(world):
+    world.host(lease_until=1030.0)
+    run = world.submit()
+    world.start(run)
+    return run
+
+
+def test_a_host_whose_lease_holds_is_left_alone(world):
+    before = world.host(lease_until=1030.0)
+    world.now = 1029.0
+    swept(world)
+    assert world.stored() == before
+
+
+def test_a_silent_host_is_unreachable_and_its_runs_keep_their_leases(world):
+    run = running(world)
+    world.now = 1031.0
+    swept(world)
+    assert (world.stored().state, world.stored().message) == (
+        HostState.UNREACHABLE,
+        "silent for 31 s",
+    )
+    assert world.state(run) is StateType.RUNNING
+    assert world.lease(run) is not None
+    assert world.last.demand == {"pool"}
+
+
+def test_a_host_that_is_silent_beyond_fence_after_is_given_up(world):
+    run = running(world)
+    world.now = 1600.0
+    swept(world)
+    assert world.stored().state is HostState.UNREACHABLE, "600 s after its last heartbeat, not 601"
+    world.now = 1601.0
+    swept(world)
+    assert world.stored().state is HostState.DEAD
+    assert world.state(run) is StateType.CRASHED
+    assert "beyond its pool's fence_after" in world.run(run).state.message
+    assert world.lease(run) is None
+
+
+def test_a_draining_host_that_falls_silent_is_given_up_too(world):
+    world.host(state=HostState.DRAINING, lease_until=1030.0, ready=False)
+    world.now = 1031.0
+    swept(world)
+    assert world.stored().state is HostState.DRAINING
+    world.now = 1601.0
+    swept(world)
+    assert world.stored().state is HostState.DEAD
+
+
+def test_a_server_that_was_down_grants_a_full_term(world):
+    run = running(world)
+    world.now = 9000.0
+    swept(world, up_since=9000.0)
+    assert world.stored().state is HostState.UP
+    world.now = 9029.0
+    swept(world, up_since=9000.0)
+    assert world.stored().state is HostState.UP
+    world.now = 9031.0
+    swept(world, up_since=9000.0)
+    assert world.stored().state is HostState.UNREACHABLE
+    world.now = 9600.0
+    swept(world, up_since=9000.0)
+    assert world.state(run) is StateType.RUNNING
+    world.now = 9601.0
+    swept(world, up_since=9000.0)
+    assert world.state(run) is StateType.CRASHED
+
+
+def test_an_ordered_host_is_given_up_only_when_its_worker_is_gone(world):
+    host = Host(id="h", pool="pool", lane="l", worker_id="w", requested=1000.0)
+    world.do(lambda unit: unit.records.put_host(host))
+    world.now = 1061.0
+    swept(world)
+    assert world.stored().state is HostState.REQUESTED
+    swept(world, workers=(), up_since=1010.0)
+    assert world.stored().state is HostState.REQUESTED
+    swept(world, workers=())
+    assert (world.stored().state, world.stored().message) == (
+        HostState.DEAD,
+        "no worker launched it",
+    )
+
+
+def test_a_launched_host_that_never_registers_is_given_up(world):
+    """Otherwise it would count as present for ever, and its lane would get no other."""
+    host = Host(
+        id="h",
+        pool="pool",
+        lane="l",
+        worker_id="w",
+        state=HostState.LAUNCHED,
+        process=PROCESS,
+        requested=990.0,
+        launched=1000.0,
+    )
+    world.do(lambda unit: unit.records.put_host(host))
+    world.now = 1060.0
+    swept(world)
+    assert world.stored().state is HostState.LAUNCHED
+    world.now = 1061.0
+    swept(world, up_since=1030.0)
+    assert world.stored().state is HostState.LAUNCHED
+    swept(world)
+    assert (world.stored().state, world.last.demand) == (HostState.DEAD, {"pool"})
+
+
+# Scripts
+
+
+@pytest.fixture
+def script(world):
+    """A script with an open flow run, silent since 1000."""
+    world.do(lambda unit: scripts.register(unit, "s", PROCESS, 1030.0))
+    state = StateRecord(StateType.RUNNING, "Running", 1.0)
+    run = FlowRun(id="r", name="n", flow_name="f", state=state, attempt=1, host_id="s")
+    world.frames(Frame("r", 1, 1, [SubflowCreated(run)]), host=None)
+    return run
+
+
+def test_a_script_that_died_leaves_its_open_runs_crashed(world, script):
+    swept(world, dead=True)
+    assert world.state(script) is StateType.CRASHED
+    assert "the script ended without saying so" in world.run(script).state.message
+    assert world.stored("s").state is HostState.DEAD
+
+
+def test_a_script_that_lives_may_be_silent(world, script):
+    world.now = 99_999.0
+    swept(world, dead=False)
+    assert world.state(script) is StateType.RUNNING
+
+
+def test_a_script_of_another_machine_is_given_up_after_a_while(world, script):
+    world.now = 1030.0 + SCRIPT_FENCE
+    swept(world, dead=None)
+    assert world.state(script) is StateType.RUNNING
+    world.now += 1
+    swept(world, dead=None, up_since=world.now)
+    assert world.state(script) is StateType.RUNNING
+    swept(world, dead=None)
+    assert world.state(script) is StateType.CRASHED
+    assert "silent for 600 s" in world.run(script).state.message

@@ -17,16 +17,23 @@ from typing import Any, NoReturn
 import msgspec
 from msgspec import Struct
 
-from stoker.domain.reports import Finished
+from stoker.domain.deployments import Code
+from stoker.domain.reports import Finished, Started
 from stoker.domain.states import StateRecord, StateType
 from stoker.host import linux, std_streams
 from stoker.host.pipe import PipeBackend, receive_frame
 from stoker.host.runners import Runner
+from stoker.wire import pipe as wire
 from stoker.wire.host import Job
 
 # What the interpreter itself calls at its end; there is no public name for either.
 join_threads: Callable[[], None] = vars(threading)["_shutdown"]
 run_exit_handlers: Callable[[], None] = vars(atexit)["_run_exitfuncs"]
+
+
+decode_job = msgspec.msgpack.Decoder(Job).decode
+REHEARSAL = wire.encode(Job(run_id="", attempt=0, code=Code(path=".", file=""), function=""))
+"""A job that stands for any other."""
 
 
 class Birth(Struct):
@@ -52,7 +59,7 @@ def live(birth: Birth, module: ModuleType, runner: Runner) -> NoReturn:
     try:
         detach(birth)
         refresh(birth.tmp)
-        runner.rehearse()
+        rehearse(runner)
         gc.freeze()
         gc.enable()
         job = wait_for_job(birth.link)
@@ -101,13 +108,37 @@ def set_environment(values: dict[str, str]) -> None:
         os.environ[name] = value
 
 
+def rehearse(runner: Runner) -> None:
+    """Go once through all that happens around the user's own code.
+
+    Memory that is used for the first time since the fork is copied then, page by page; and code
+    that runs for the first time is slow. Both are better over before the job comes.
+    """
+    runner.rehearse()
+    ours, theirs = socket.socketpair()
+    before = sys.stdout, sys.stderr
+    with ours, theirs:
+        ours.sendall(wire.HEADER.pack(wire.KIND_JOB, len(REHEARSAL)) + REHEARSAL)
+        job = wait_for_job(theirs)
+        assert job is not None
+        set_environment(job.env)
+        os.chdir(job.code.path)
+        backend = PipeBackend(theirs, job.run_id)
+        streams = std_streams.capture(backend, job.run_id)
+        sys.stdout.write("rehearsal\n")
+        backend.report(job.run_id, Started(time.time()))
+        streams.release()
+        backend.finish(Finished(StateRecord(StateType.COMPLETED, "Completed", time.time())))
+    sys.stdout, sys.stderr = before
+
+
 def wait_for_job(link: socket.socket) -> Job | None:
     """Block until the job is there; None where the agent has no use for this child."""
     try:
         frame = receive_frame(link)
     except ConnectionResetError:
         return None
-    return frame and msgspec.msgpack.decode(frame[1], type=Job)
+    return frame and decode_job(frame[1])
 
 
 def execute(job: Job, link: socket.socket, module: ModuleType, runner: Runner) -> None:

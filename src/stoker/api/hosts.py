@@ -6,14 +6,13 @@ from collections.abc import Coroutine, Sequence
 import msgspec
 from litestar import websocket
 from litestar.di import NamedDependency
-from litestar.exceptions import WebSocketDisconnect
 from msgspec import Raw
 
 from stoker.api.access import scope
 from stoker.api.context import Context
 from stoker.api.deployments import put_deployment, wanted_codes
 from stoker.api.flow_runs import start_run
-from stoker.api.sockets import Outgoing, Socket
+from stoker.api.sockets import Outgoing, Socket, converse
 from stoker.domain.deployments import Code
 from stoker.domain.errors import Conflict, StokerError
 from stoker.domain.hosts import Host, HostState
@@ -86,20 +85,11 @@ class SocketHostLink:
 @websocket("/api/hosts/connect", opt=scope("hosts:connect"))
 async def host_socket(socket: Socket, context: NamedDependency[Context]) -> None:
     """One connection of one host, from its hello to its end."""
-    await socket.accept()
-    outgoing = Outgoing(socket)
-    sending = asyncio.create_task(outgoing.run())
-    conversation = _Conversation(context, SocketHostLink(outgoing))
-    try:
-        while await conversation.take(_decode(await socket.receive_bytes())):
-            pass
-        outgoing.close()
-        await sending
-    except (WebSocketDisconnect, msgspec.MsgspecError):
-        pass
-    finally:
-        conversation.end()
-        sending.cancel()
+    await converse(
+        socket,
+        _decode,
+        lambda outgoing: _Conversation(context, SocketHostLink(outgoing)),
+    )
 
 
 class _Conversation:

@@ -1,17 +1,15 @@
 """The WebSocket of workers."""
 
-import asyncio
 from collections.abc import Sequence
 
 import msgspec
 from litestar import websocket
 from litestar.di import NamedDependency
-from litestar.exceptions import WebSocketDisconnect
 from msgspec.structs import replace
 
 from stoker.api.access import scope
 from stoker.api.context import Context
-from stoker.api.sockets import Outgoing, Socket
+from stoker.api.sockets import Outgoing, Socket, converse
 from stoker.domain.errors import NotFound
 from stoker.domain.hosts import Host, HostOrder
 from stoker.domain.pools import Worker, WorkPool
@@ -56,20 +54,11 @@ class SocketWorkerLink:
 @websocket("/api/workers/connect", opt=scope("workers:connect"))
 async def worker_socket(socket: Socket, context: NamedDependency[Context]) -> None:
     """One connection of one worker, from its hello to its end."""
-    await socket.accept()
-    outgoing = Outgoing(socket)
-    sending = asyncio.create_task(outgoing.run())
-    conversation = _Conversation(context, SocketWorkerLink(outgoing))
-    try:
-        while await conversation.take(_decode(await socket.receive_bytes())):
-            pass
-        outgoing.close()
-        await sending
-    except (WebSocketDisconnect, msgspec.MsgspecError):
-        pass
-    finally:
-        conversation.end()
-        sending.cancel()
+    await converse(
+        socket,
+        _decode,
+        lambda outgoing: _Conversation(context, SocketWorkerLink(outgoing)),
+    )
 
 
 class _Conversation:

@@ -1,0 +1,339 @@
+"""The dispatcher pushes what a transaction causes, whatever happens to sockets meanwhile."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+import pytest
+
+from stoker.domain.errors import NotFound
+from stoker.domain.reports import Finished, Frame
+from stoker.domain.requests import StartRun
+from stoker.domain.states import StateRecord, StateType
+from stoker.services import lending, registering
+from stoker.services.cancelling import cancel
+from stoker.services.dispatcher import Dispatcher, need_run
+from stoker.services.ingest import ingest
+from stoker.services.provisioner import Provisioner
+from stoker.services.submission import submit
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.at = 1000.0
+
+    def now(self) -> float:
+        return self.at
+
+    def boot(self) -> float:
+        return self.at
+
+    async def sleep(self, seconds: float) -> None:
+        self.at += seconds
+        await asyncio.sleep(0)
+
+
+class Link:
+    """A host's socket that remembers what it was given."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[str, Any]] = []
+        self.changed = asyncio.Event()
+
+    def _say(self, what: str, value: Any) -> None:
+        self.said.append((what, value))
+        self.changed.set()
+
+    def assign(self, jobs) -> None:
+        self._say("assign", [(job.run_id, job.attempt) for job in jobs])
+
+    def cancel(self, run_id, attempt, *, now) -> None:
+        self._say("cancel", (run_id, attempt, now))
+
+    def warm(self, codes) -> None:
+        self._say("warm", list(codes))
+
+    def drain(self) -> None:
+        self._say("drain", None)
+
+    def drop(self) -> None:
+        self._say("drop", None)
+
+    def given(self) -> list[tuple[str, int]]:
+        return [one for what, jobs in self.said if what == "assign" for one in jobs]
+
+    async def until(self, ready: Callable[[], Any]) -> None:
+        async with asyncio.timeout(10):
+            while not ready():
+                self.changed.clear()
+                await self.changed.wait()
+
+
+class GatedStore:
+    """A store that holds writes back while its gate is closed."""
+
+    def __init__(self, store) -> None:
+        self.store = store
+        self.held: list[tuple[Any, Future]] | None = None
+
+    def write(self, work) -> Future:
+        if self.held is None:
+            return self.store.write(work)
+        future: Future = Future()
+        self.held.append((work, future))
+        return future
+
+    def read(self, work) -> Future:
+        return self.store.read(work)
+
+    def close_gate(self) -> None:
+        self.held = []
+
+    async def open_gate(self) -> None:
+        held, self.held = self.held or [], None
+        for work, future in held:
+            if future.set_running_or_notify_cancel():
+                future.set_result(self.store.write(work).result(10))
+        await asyncio.sleep(0)
+
+
+class Side:
+    """A dispatcher over a world's store, with one connected host."""
+
+    def __init__(self, world) -> None:
+        self.world = world
+        self.clock = Clock()
+        self.store = GatedStore(world.store)
+        self.dispatcher = Dispatcher(self.store, self.clock, ack_timeout=5.0)
+        self.link = Link()
+
+    async def host(self, name: str = "h", slots: int = 1) -> Link:
+        self.world.host(name, slots=slots, ready=False)
+        return await self.connect(name)
+
+    async def connect(self, name: str = "h") -> Link:
+        self.link = Link()
+        self.dispatcher.connect(name, self.link)
+        await self.ready(self.link, name)
+        return self.link
+
+    async def ready(self, link: Link, name: str = "h", held=()) -> None:
+        def compare(unit):
+            registering.reconcile(unit, name, held)
+            return registering.ready_host(unit, unit.records.host(name))
+
+        self.dispatcher.add(await self.dispatcher.transact(compare), link)
+        await self.dispatcher.transact(lambda unit: unit.claimable.add("pool"))
+
+    async def submit(self) -> str:
+        (run,) = await self.dispatcher.transact(
+            lambda unit: submit(unit, [StartRun(deployment="f/d")])
+        )
+        return run.id
+
+    async def finish(self, run_id: str) -> None:
+        run = self.world.run(run_id)
+        state = StateRecord(StateType.COMPLETED, "Completed", 1001.0)
+        frame = Frame(run_id, run.attempt, 1000, [Finished(state)])
+        await self.dispatcher.transact(lambda unit: ingest(unit, None, [frame]))
+
+
+@pytest.fixture
+def side(world) -> Side:
+    return Side(world)
+
+
+def test_a_run_is_pushed_to_its_host_right_after_it_is_stored(side):
+    async def main() -> None:
+        link = await side.host()
+        run = await side.submit()
+        assert link.given() == [(run, 1)]
+        await side.dispatcher.transact(lambda unit: cancel(unit, run))
+        assert link.said[-1] == ("cancel", (run, 1, False))
+
+    asyncio.run(main())
+
+
+def test_what_is_committed_is_pushed_though_its_asker_is_gone(side):
+    async def main() -> None:
+        link = await side.host()
+        side.store.close_gate()
+        asker = asyncio.create_task(side.submit())
+        await asyncio.sleep(0)
+        asker.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asker
+        await side.store.open_gate()
+        await link.until(link.given)
+
+    asyncio.run(main())
+
+
+def test_a_claim_for_a_socket_that_went_away_is_taken_back(side):
+    async def main() -> None:
+        link = await side.host()
+        side.store.close_gate()
+        asker = asyncio.create_task(side.submit())
+        await asyncio.sleep(0)
+        side.dispatcher.disconnect("h", link)
+        await side.store.open_gate()
+        run = await asker
+        assert link.given() == []
+        again = await side.connect()
+        await again.until(again.given)
+        assert again.given() == [(run, 2)]
+
+    asyncio.run(main())
+
+
+def test_a_claim_for_the_last_socket_is_not_sent_over_the_new_one(side):
+    """The host has said on the new one that it holds nothing: that claim was taken back."""
+
+    async def main() -> None:
+        await side.host()
+        side.store.close_gate()
+        asker = asyncio.create_task(side.submit())
+        await asyncio.sleep(0)
+        link = Link()
+        side.dispatcher.connect("h", link)
+        await side.store.open_gate()
+        run = await asker
+        await side.ready(link)
+        await link.until(link.given)
+        assert link.given() == [(run, 2)]
+
+    asyncio.run(main())
+
+
+def test_a_socket_that_was_dropped_does_not_become_ready(side):
+    async def main() -> None:
+        side.world.host("h", ready=False)
+        link = Link()
+        side.dispatcher.connect("h", link)
+        side.dispatcher.disconnect("h", link)
+        await side.ready(link)
+        run = await side.submit()
+        assert link.given() == []
+        assert side.world.state(run) is StateType.SCHEDULED
+        side.dispatcher.warm("pool", side.world.lane(), [])
+        assert link.said == []
+
+    asyncio.run(main())
+
+
+def test_a_host_that_does_not_acknowledge_is_dropped_and_asked_again(side):
+    async def main() -> None:
+        link = await side.host(slots=2)
+        one, two = await side.submit(), await side.submit()
+        side.dispatcher.acknowledged("h", [(one, 1)])
+        side.clock.at += 5.0
+        side.dispatcher.drop_deaf()
+        assert ("drop", None) not in link.said
+        side.clock.at += 0.1
+        side.dispatcher.drop_deaf()
+        assert link.said[-1] == ("drop", None)
+        again = Link()
+        side.dispatcher.connect("h", again)
+        await side.ready(again, held=[(one, 1)])
+        assert again.given() == [(two, 2)]
+
+    asyncio.run(main())
+
+
+def test_an_acknowledged_host_is_not_dropped(side):
+    async def main() -> None:
+        link = await side.host()
+        run = await side.submit()
+        side.dispatcher.acknowledged("h", [(run, 1)])
+        side.clock.at += 100.0
+        side.dispatcher.drop_deaf()
+        assert ("drop", None) not in link.said
+
+    asyncio.run(main())
+
+
+def test_a_zygote_that_is_warm_draws_runs(side):
+    async def main() -> None:
+        await side.host("h1", slots=8)
+        warm = await side.host("h2", slots=8)
+        code = side.world.read(lambda records: records.deployment("f/d")).code
+        side.dispatcher.zygote("h2", code.key, ready=True)
+        run = await side.submit()
+        assert warm.given() == [(run, 1)]
+        side.dispatcher.zygote("h2", code.key, ready=False)
+        assert await side.submit() not in [run for run, _ in warm.given()]
+
+    asyncio.run(main())
+
+
+def test_waiting_for_the_end_of_a_run_is_answered_by_its_end(side):
+    async def main() -> None:
+        await side.host()
+        run = await side.submit()
+        waiting = asyncio.create_task(side.dispatcher.await_run(run, None, None))
+        await side.dispatcher.read(lambda records: None)
+        await side.finish(run)
+        async with asyncio.timeout(10):
+            assert (await waiting).state.type is StateType.COMPLETED
+            again = await side.dispatcher.await_run(run, None, None)
+        assert again.state.type is StateType.COMPLETED
+
+    asyncio.run(main())
+
+
+def test_waiting_is_answered_with_the_run_as_it_is_after_the_time(side):
+    async def main() -> None:
+        run = await side.submit()
+        found = await side.dispatcher.await_run(run, None, 0.01)
+        assert found.state.type is StateType.SCHEDULED
+        with pytest.raises(NotFound):
+            await side.dispatcher.await_run("nobody", None, 1.0)
+
+    asyncio.run(main())
+
+
+def test_a_run_that_waits_is_answered_when_it_has_back_what_it_lent(side):
+    async def main() -> None:
+        link = await side.host(slots=1)
+        parent, child = await side.submit(), await side.submit()
+        await side.dispatcher.transact(
+            lambda unit: lending.begin_wait(unit, parent, need_run(unit.records, child))
+        )
+        assert link.given() == [(parent, 1), (child, 1)]
+        waiting = asyncio.create_task(side.dispatcher.await_run(child, parent, None))
+        await side.dispatcher.transact(lambda unit: None)
+        await side.finish(child)
+        async with asyncio.timeout(10):
+            assert (await waiting).state.type is StateType.COMPLETED
+        assert side.world.read(lambda records: records.waits_of(parent)) == []
+
+    asyncio.run(main())
+
+
+def test_a_pool_whose_planning_failed_is_planned_again(side):
+    async def main() -> None:
+        provisioner = Provisioner(side.dispatcher, side.clock)
+        real = side.dispatcher.transact
+        planned = asyncio.Event()
+        failures = ["the disk is full"]
+
+        async def transact(work):
+            if failures:
+                raise OSError(failures.pop())
+            result = await real(work)
+            planned.set()
+            return result
+
+        side.dispatcher.transact = transact
+        provisioner.poke("pool")
+        with pytest.raises(OSError, match="disk is full"):
+            await provisioner.run()
+        running = asyncio.create_task(provisioner.run())
+        async with asyncio.timeout(10):
+            await planned.wait()
+        running.cancel()
+
+    asyncio.run(main())

@@ -1,0 +1,127 @@
+"""Why a run waits, in one line each."""
+
+import pytest
+
+from stoker.domain.hosts import Host, HostState
+from stoker.domain.pools import Machine, Worker
+from stoker.services import administration
+from stoker.services.cancelling import cancel
+from stoker.services.explaining import Outlook, explain
+
+
+def a_worker(**fields) -> Worker:
+    fields = {"id": "w", "name": "bold-oak", "pool": "pool", **fields}
+    return Worker(machine=Machine("here", "boot"), **fields)
+
+
+def why(world, run, outlook: Outlook | None = None) -> str | None:
+    found = outlook or Outlook(workers={"w": a_worker()})
+    return world.read(lambda records: explain(records, records.flow_run(run.id), found, world.now))
+
+
+def pool_is(world, **changes) -> None:
+    world.do(lambda unit: administration.update_pool(unit, "pool", changes))
+
+
+@pytest.fixture
+def run(world):
+    return world.submit()
+
+
+def test_a_run_that_has_started_or_is_over_waits_for_nothing(world, run):
+    world.host()
+    assert why(world, run) == "its host is importing its code or about to start it"
+    world.start(run)
+    assert why(world, run) is None
+    world.finish(run)
+    assert why(world, run) is None
+
+
+def test_a_paused_pool(world, run):
+    pool_is(world, paused=True)
+    assert why(world, run) == "work pool pool is paused; `stoker work-pool resume pool`"
+
+
+def test_a_full_pool(world, run):
+    pool_is(world, concurrency_limit=1)
+    world.host(slots=8)
+    other = world.submit()
+    assert why(world, run) == "its host is importing its code or about to start it"
+    assert why(world, other) == (
+        "work pool pool runs 1 of 1 at a time; it starts when one of them ends"
+    )
+
+
+def test_a_paused_queue(world, run):
+    world.queue("default", paused=True)
+    assert why(world, run) == "work queue default is paused"
+
+
+def test_a_full_queue(world, run):
+    world.queue("default", concurrency_limit=1)
+    world.host(slots=8)
+    assert why(world, world.submit()) == (
+        "work queue default runs 1 of 1 at a time; it starts when one of them ends"
+    )
+
+
+def test_a_deleted_pool(world, run):
+    world.do(lambda unit: unit.records.delete_pool("pool"))
+    assert why(world, run) == "work pool pool was deleted; nothing will start it"
+
+
+def test_no_worker(world, run):
+    expected = "no worker serves work pool pool; start one with `stoker worker start -p pool`"
+    assert why(world, run, Outlook()) == expected
+    assert why(world, run, Outlook(workers={"w": a_worker(pool="other")})) == expected
+
+
+def test_no_worker_for_the_queue(world, run):
+    outlook = Outlook(workers={"w": a_worker(queues=["x"])})
+    assert why(world, run, outlook) == "no worker of work pool pool serves work queue default"
+
+
+def test_full_workers(world, run):
+    world.worker("w", limit=1)
+    world.host(slots=8)
+    outlook = Outlook(workers={"w": a_worker(limit=1)})
+    assert why(world, world.submit(), outlook) == (
+        "its workers run all that they take at a time (bold-oak 1 of 1)"
+    )
+
+
+@pytest.mark.parametrize("state", [HostState.REQUESTED, HostState.LAUNCHED])
+def test_a_launching_host(world, run, state):
+    host = Host(id="h", pool="pool", lane=world.lane(), state=state, requested=999.0)
+    world.do(lambda unit: unit.records.put_host(host))
+    world.now = 1001.5
+    assert why(world, run) == "a host has been launching for 2.5 s"
+    outlook = Outlook(workers={"w": a_worker()}, cold_start={"pool": 1.25})
+    assert why(world, run, outlook) == (
+        "a host has been launching for 2.5 s; that takes about 1.2 s here"
+    )
+
+
+def test_launches_that_fail(world, run):
+    outlook = Outlook(workers={"w": a_worker()}, failures={world.lane(): "no such file: python9"})
+    assert why(world, run, outlook) == (
+        "the last host could not be launched (no such file: python9); another try follows"
+    )
+
+
+def test_taken_slots(world, run):
+    world.host("h1", slots=1)
+    world.host("h2", slots=1)
+    world.submit()
+    assert why(world, world.submit()) == (
+        "all slots of 2 hosts are taken; it starts when a run ends"
+    )
+
+
+def test_a_host_that_is_about_to_be_launched(world, run):
+    assert why(world, run) == "a host is about to be launched for it"
+
+
+def test_a_cancelled_run_waits_for_nothing(world, run):
+    world.do(lambda unit: cancel(unit, run.id))
+    assert why(world, run) is None

@@ -1,6 +1,7 @@
 """Opening a database: its settings, its schema, and what makes it unusable."""
 
 import os
+import re
 import sqlite3
 from pathlib import Path
 
@@ -90,6 +91,8 @@ def file_system_of(folder: Path) -> str:
     best, kind = "", ""
     for line in mounts:
         _, point, found, *_ = line.split(" ")
+        # Blanks and the like stand as octal escapes there: getmntent(3).
+        point = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), point)
         inside = target == point or target.startswith(point.rstrip("/") + "/")
         if inside and len(point) >= len(best):
             best, kind = point, found

@@ -55,6 +55,8 @@ class SqliteStore:
 
     def read(self, work: Callable[[Records], T]) -> Future[T]:
         """See `Store.read`."""
+        if self._closed:
+            raise Unavailable("the store is closed")
         return self._readers.submit(self._read, work)
 
     def close(self) -> None:

@@ -89,6 +89,9 @@ class GatedStore:
     def read(self, work) -> Future:
         return self.store.read(work)
 
+    def close(self) -> None:
+        self.store.close()
+
     def close_gate(self) -> None:
         self.held = []
 

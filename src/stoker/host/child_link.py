@@ -1,8 +1,12 @@
 """The agent's end of a child: its socket and what it writes to its standard streams."""
 
 import asyncio
+import fcntl
 import os
+import select
 import socket
+import sys
+import termios
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -15,6 +19,8 @@ from stoker.host.attempt import Attempt
 from stoker.wire import pipe as wire
 
 READ_SIZE = 256 * 1024
+READS = 4
+"""Reads from one socket before the others have their turn."""
 LINE_LIMIT = 64 * 1024
 """Characters of a captured line at the most; a longer one is cut into several."""
 INFO, ERROR = 20, 40
@@ -86,10 +92,10 @@ class ChildLink:
         if self._closed:
             return
         if self._socket.fileno() >= 0:
-            self._loop.add_reader(self._socket, self._on_socket)
+            self._loop.add_reader(self._socket, self._on_readable)
         for index, fd in enumerate(self._streams):
             if fd is not None:
-                self._loop.add_reader(fd, self._on_stream, index)
+                self._loop.add_reader(fd, self._on_readable, index)
 
     def _unwatch(self) -> None:
         if self._socket.fileno() >= 0:
@@ -129,16 +135,33 @@ class ChildLink:
         if not self._outgoing:
             self._loop.remove_writer(self._socket)
 
-    def _on_stream(self, index: int) -> None:
-        if self._ready():
-            self._read_stream(index)
+    def _on_readable(self, index: int | None = None) -> None:
+        """Read in the order of writing.
 
-    def _on_socket(self) -> None:
-        if not self._ready():
+        The child sends nothing while there is something unread in its streams. So what is in
+        them at one moment came before what the socket gets after it has been read, and after all
+        that was in the socket at that moment.
+        """
+        if not self._drain_socket():
             return
-        self._read_stream(0)
-        self._read_stream(1)
-        self._read_socket()
+        sizes = [unread(fd) for fd in self._streams]
+        if any(sizes):
+            if not self._drain_socket():
+                return
+            for stream, size in enumerate(sizes):
+                if size:
+                    self._read_stream(stream, size)
+        elif index is not None and is_over(self._streams[index]):
+            self._read_stream(index, READ_SIZE)
+
+    def _drain_socket(self) -> bool:
+        """Read all that is there; False where it is too much for now."""
+        for _ in range(READS):
+            if not self._ready():
+                return False
+            if not self._read_socket():
+                return True
+        return False
 
     def _ready(self) -> bool:
         if self._listener.may_read(self._watch):
@@ -146,12 +169,12 @@ class ChildLink:
         self._unwatch()
         return False
 
-    def _read_stream(self, index: int) -> bool:
+    def _read_stream(self, index: int, size: int) -> bool:
         fd = self._streams[index]
         if fd is None:
             return False
         try:
-            data = os.read(fd, READ_SIZE)
+            data = os.read(fd, size)
         except BlockingIOError:
             return False
         if not data:
@@ -230,12 +253,12 @@ class ChildLink:
 
     def drain(self) -> None:
         """Read what is there now: the child has ended, and will say nothing more."""
-        for index in (0, 1):
-            while self._read_stream(index):
-                pass
-            self._flush_partial(index)
         while self._read_socket():
             pass
+        for index in (0, 1):
+            while self._read_stream(index, READ_SIZE):
+                pass
+            self._flush_partial(index)
 
     def _close_socket(self) -> None:
         if self._socket.fileno() >= 0:
@@ -256,3 +279,19 @@ class ChildLink:
                 self._loop.remove_reader(fd)
                 os.close(fd)
                 self._streams[index] = None
+
+
+def unread(fd: int | None) -> int:
+    """How many bytes a pipe holds."""
+    if fd is None:
+        return 0
+    return int.from_bytes(fcntl.ioctl(fd, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
+def is_over(fd: int | None) -> bool:
+    """Whether a pipe is empty and nobody can write into it any more."""
+    if fd is None:
+        return False
+    poller = select.poll()
+    poller.register(fd, select.POLLIN)
+    return any(events == select.POLLHUP for _, events in poller.poll(0))

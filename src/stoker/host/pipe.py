@@ -1,9 +1,12 @@
 """The backend of a deployed run: over the pipe to its host's agent."""
 
+import fcntl
 import os
 import signal
 import socket
+import termios
 import threading
+import time
 from collections.abc import Callable
 from typing import NoReturn, overload
 
@@ -20,6 +23,25 @@ from stoker.wire.host import Reply
 
 INTERRUPTING = {signal.SIGTERM, signal.SIGINT, signal.SIGALRM}
 """Signals whose handlers may raise in the middle of the user's code."""
+
+STREAMS = (1, 2)
+NO_BYTES = bytes(4)
+"""A C ``int`` of 0."""
+PATIENCE = 0.2
+"""Seconds that the agent gets to read the streams, before the order counts for nothing."""
+FIRST_PAUSE, LAST_PAUSE = 50e-6, 2e-3
+"""Seconds between two looks whether it has, doubled with each."""
+
+
+def streams_hold_something() -> bool:
+    """Whether the standard streams hold what the agent has not read: a helper process wrote it."""
+    for fd in STREAMS:
+        try:
+            if fcntl.ioctl(fd, termios.FIONREAD, NO_BYTES) != NO_BYTES:
+                return True
+        except OSError:
+            continue  # The user's code has put something else there.
+    return False
 
 
 def receive_frame(link: socket.socket) -> tuple[int, bytes] | None:
@@ -62,6 +84,7 @@ class PipeBackend:
         self._last_id = 0
         self._reader: threading.Thread | None = None
         self._gone = False
+        self._in_order = True
         self.forked = False
         os.register_at_fork(after_in_child=self._forget)
 
@@ -107,6 +130,7 @@ class PipeBackend:
     def _write(self, kind: int, body: bytes) -> None:
         # A handler that raises (a cancel, a timeout) must not leave half a message behind. Blocked
         # here, a signal cannot interrupt the system call; its handler runs when that is done.
+        self._let_streams_pass()
         try:
             signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTING)
             with self._writing:
@@ -114,6 +138,18 @@ class PipeBackend:
                     self._link.sendall(wire.HEADER.pack(kind, len(body)) + body)
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTING)
+
+    def _let_streams_pass(self) -> None:
+        """Let the agent read first what helper processes have written, which came before.
+
+        Where one writes without end there is no order to keep.
+        """
+        pause, waited = FIRST_PAUSE, 0.0
+        while self._in_order and not self.forked and streams_hold_something():
+            time.sleep(pause)
+            waited += pause
+            pause = min(LAST_PAUSE, 2 * pause)
+            self._in_order = waited < PATIENCE
 
     def _call(self, kind: int, body: Callable[[int], bytes]) -> Reply:
         if self.forked:

@@ -120,6 +120,19 @@ def speak() -> None:
     print("the end, without a line break", end="")
 
 
+@flow
+def interleave(turns: int) -> None:
+    """Say something in turn with helper processes."""
+    logger = get_run_logger()
+    for turn in range(turns):
+        print(f"{turn} print")
+        subprocess.run(["echo", f"{turn} helper"], check=True)
+        logger.info("%d logger", turn)
+        sys.stdout.buffer.write(f"{turn} bytes\n".encode())
+        print(f"{turn} stderr", file=sys.stderr)
+        subprocess.run(["sh", "-c", f"echo {turn} complaint >&2"], check=True)
+
+
 @flow(log_prints=True)
 def speak_by_prints() -> None:
     """Print, where prints are the run's log."""

@@ -47,14 +47,6 @@ def prepare(module: ModuleType) -> None:
         import_module(name)
 
 
-def rehearse() -> None:
-    """Run a flow that does nothing through all of the engine; it leaves no trace."""
-    module = ModuleType("stoker_rehearsal")
-    module.__dict__["nothing"] = Flow(_nothing)
-    job = Job(run_id="", attempt=1, code=Code(path="", file=""), function="nothing")
-    execute(module, job, backends.NULL)
-
-
 @Task
 def _step() -> None:
     """A step of the rehearsal."""
@@ -63,6 +55,16 @@ def _step() -> None:
 def _nothing() -> None:
     """What the rehearsal plays."""
     _step()
+
+
+_stage = ModuleType("stoker_rehearsal")
+_stage.__dict__["nothing"] = Flow(_nothing)
+_play = Job(run_id="", attempt=1, code=Code(path="", file=""), function="nothing")
+
+
+def rehearse() -> None:
+    """Run a flow that does nothing through all of the engine; it leaves no trace."""
+    execute(_stage, _play, backends.NULL)
 
 
 def flow_of(module: ModuleType, function: str) -> AnyFlow:

@@ -1,6 +1,6 @@
 """Runs that wait for deployed runs never deadlock their pool, and its limit always holds."""
 
-import sys
+import runpy
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,6 @@ from stoker.domain.requests import StartRun
 from stoker.testing import Harness, result_of
 
 PROJECT = Path(__file__).parent / "project"
-sys.path.insert(0, str(PROJECT))
 
 PARENTS = 50
 
@@ -25,8 +24,7 @@ PARENTS = 50
 def test_three_levels_and_fifty_parents_at_once(
     stoker: Harness, tmp_path: Path, pool: str, limit: int | None, warm: WarmKnobs
 ) -> None:
-    import ledger
-
+    ledger = runpy.run_path(str(PROJECT / "ledger.py"))
     stoker.create_pool(pool, limit=limit, warm=warm)
     worker = stoker.start_worker(pool)
     levels = ("grandparent", "parent", "child")
@@ -43,9 +41,9 @@ def test_three_levels_and_fifty_parents_at_once(
     ended = [stoker.wait(run_id, 60) for run_id in ids]
     assert [result_of(run) for run in ended] == [n * 1000 + 110 for n in range(PARENTS)]
 
-    entries = ledger.read(path)
+    entries = ledger["read"](path)
     runs = {entry.run for entry in entries}
     assert len(runs) == 3 * PARENTS
     assert sum(entry.event == "start" for entry in entries) == 3 * PARENTS, "each ran once"
-    assert ledger.most_at_once(entries) == 2, "two at every moment, and not one by one"
+    assert ledger["most_at_once"](entries) == 2, "two at every moment, and not one by one"
     assert worker.stop() == 0

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy
+from numpy import random as numpy_random
 
 from stoker import flow
 from stoker.runtime import flow_run
@@ -42,7 +42,7 @@ def leave_traces() -> dict[str, Any]:
         "environ": os.environ.get("LEFT_BY_A_RUN"),
         "module": list(seen),
         "random": random.random(),
-        "numpy": float(numpy.random.random()),
+        "numpy": float(numpy_random.random()),
         "tmp": tempfile.gettempdir(),
         "TMPDIR": os.environ["TMPDIR"],
         "files": sorted(os.listdir(tempfile.gettempdir())),
@@ -52,7 +52,7 @@ def leave_traces() -> dict[str, Any]:
     os.environ["LEFT_BY_A_RUN"] = "yes"
     seen.append("a run")
     random.seed(1)
-    numpy.random.seed(1)
+    numpy_random.seed(1)
     Path(tempfile.gettempdir(), "left").write_text("by a run")
     os.chdir("/")
     return found

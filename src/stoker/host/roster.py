@@ -225,8 +225,9 @@ class Roster:
 
     def _hand_over(self, attempt: Attempt, zygote: ZygoteLink, child: ChildLink) -> None:
         child.attempt = attempt
-        child.send(pipe.KIND_JOB, wire.encode(attempt.job))
+        # Taken before: the child may be in the flow's first line before this goes on.
         now = time.time()
+        child.send(pipe.KIND_JOB, wire.encode(attempt.job))
         zygote.running += 1
         self._running[attempt.key] = (zygote, child)
         self._top_up(zygote)

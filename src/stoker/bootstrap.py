@@ -195,9 +195,14 @@ async def _serve(settings: Settings, store: Store, listener: socket.socket) -> N
     # What the imports made lives for ever: the collector need not look at it again.
     gc.collect()
     gc.freeze()
+
+    def stop() -> None:
+        dispatcher.watch.close()
+        server.stop()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, server.stop)
+        loop.add_signal_handler(number, stop)
     logger.info("serving %s, on the home %s", _url(listener), settings.home)
     try:
         await server.serve(sockets=[listener])

@@ -187,8 +187,8 @@ class Dispatcher:
         waiter: str | None,
         timeout: float | None,
     ) -> FlowRun:
-        done, _ = await asyncio.wait([future], timeout=timeout)
-        if done:
+        await asyncio.wait([future], timeout=timeout)
+        if future.done() and not future.cancelled():
             return future.result()
         if waiter is None:
             return await self.read(lambda records: need_run(records, run_id))

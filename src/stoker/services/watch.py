@@ -10,16 +10,26 @@ V = TypeVar("V")
 
 
 class Watch:
-    """Futures by what they wait for. Used from the event loop alone."""
+    """Futures by what they wait for. Used from the event loop alone.
+
+    Attributes:
+        closed: Whether the server ends: callers are sent away with what there is.
+    """
 
     def __init__(self) -> None:
+        self.closed = False
         self._ends: dict[tuple[str, str | None], list[asyncio.Future[FlowRun]]] = {}
         self._lines: dict[str, list[asyncio.Future[None]]] = {}
 
     def end_of(self, run_id: str, waiter: str | None) -> asyncio.Future[FlowRun]:
-        """Return a future of a run's end; with a waiter, of the end of that one's wait."""
+        """Return a future of a run's end; with a waiter, of the end of that one's wait.
+
+        One without a waiter is cancelled when the server ends.
+        """
         future: asyncio.Future[FlowRun] = asyncio.get_running_loop().create_future()
         _enter(self._ends, (run_id, waiter), future)
+        if self.closed and waiter is None:
+            future.cancel()
         return future
 
     def lines_of(self, run_id: str) -> asyncio.Future[None]:
@@ -27,6 +37,16 @@ class Watch:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         _enter(self._lines, run_id, future)
         return future
+
+    def close(self) -> None:
+        """Send callers away. Runs that wait stay: their hosts ask the next server again."""
+        self.closed = True
+        for (_, waiter), futures in list(self._ends.items()):
+            if waiter is None:
+                for future in list(futures):
+                    future.cancel()
+        for run_id in list(self._lines):
+            self.logged(run_id)
 
     def ended(self, run: FlowRun) -> None:
         """Answer those who wait for a run's end and lend it nothing."""

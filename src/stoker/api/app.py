@@ -1,5 +1,6 @@
 """The ASGI application: all endpoints, their access, and how errors are answered."""
 
+import logging
 from typing import Any
 
 from litestar import Litestar, MediaType, Request, Response, Router
@@ -12,12 +13,14 @@ from stoker.api import scripts
 from stoker.api.access import KeyGuard, check_scopes, scope
 from stoker.api.context import Context
 from stoker.api.deployments import Deployments
-from stoker.api.flow_runs import FlowRuns
+from stoker.api.flow_runs import ALIASES, FlowRuns
 from stoker.api.hosts import host_socket
 from stoker.api.work_pools import WorkPools
 from stoker.api.workers import worker_socket
 from stoker.domain.errors import StokerError
 from stoker.wire.http import Problem
+
+logger = logging.getLogger("stoker.server")
 
 ROUTES = (
     scripts.health,
@@ -58,6 +61,8 @@ def create_app(context: Context, api_key: str | None, routes: tuple[Any, ...] = 
             StokerError: _stoker_error,
             ValidationException: _validation_error,
             HTTPException: _http_error,
+            RecursionError: _too_deep,
+            Exception: _unexpected,
         },
         openapi_config=OpenAPIConfig(
             title="Stoker",
@@ -87,8 +92,20 @@ def _stoker_error(_: AnyRequest, error: StokerError) -> Response[Problem]:
 def _validation_error(_: AnyRequest, error: ValidationException) -> Response[Problem]:
     """Name the fields that are wrong, and what is allowed."""
     problems: list[dict[str, Any]] = error.extra if isinstance(error.extra, list) else []
-    fields = [f"{one.get('key', 'body')}: {one.get('message', '')}" for one in problems]
+    fields = [
+        f"{ALIASES.get(one.get('key', 'body'), one.get('key', 'body'))}: {one.get('message', '')}"
+        for one in problems
+    ]
     return _answer(422, "Invalid", "; ".join(fields) or error.detail)
+
+
+def _too_deep(_: AnyRequest, __: RecursionError) -> Response[Problem]:
+    return _answer(400, "Invalid", "the request's body is nested too deeply")
+
+
+def _unexpected(request: AnyRequest, error: Exception) -> Response[Problem]:
+    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return _answer(500, "StokerError", "the server failed; its log says more")
 
 
 def _http_error(_: AnyRequest, error: HTTPException) -> Response[Problem]:

@@ -26,6 +26,9 @@ MAX_WAIT = 300.0
 """Seconds for which a request is held at the most; a longer wait asks again."""
 
 Limit = Annotated[int, QueryParameter(ge=1, le=1000)]
+ALIASES = {"wanted": "state"}
+"""Parameters of handlers that callers know by another name: Litestar keeps this one to itself."""
+
 States = Annotated[list[StateType] | None, QueryParameter(name="state")]
 Wait = Annotated[float, QueryParameter(ge=0)]
 
@@ -163,7 +166,7 @@ class FlowRuns(Controller):
             try:
                 lines, over = await context.dispatcher.read(work)
                 left = deadline - context.clock.boot()
-                if lines or over or left <= 0:
+                if lines or over or left <= 0 or context.dispatcher.watch.closed:
                     return lines
                 await asyncio.wait([news], timeout=left)
             finally:

@@ -1,6 +1,7 @@
 """The WebSocket of hosts."""
 
 import asyncio
+import logging
 from collections.abc import Coroutine, Sequence
 
 import msgspec
@@ -47,6 +48,8 @@ from stoker.wire.host import (
     ZygoteChanged,
     encode,
 )
+
+logger = logging.getLogger("stoker.server")
 
 _decode = msgspec.msgpack.Decoder(FromHost).decode
 
@@ -219,6 +222,11 @@ class _Conversation:
             answer = await self._answer(request)
         except StokerError as error:
             reply = Reply(id=request.id, error=(type(error).__name__, str(error)))
+        except Exception:
+            # A run that asked waits for its answer: it must get one, whatever went wrong.
+            logger.exception("a request of flow run %s failed", request.run_id)
+            text = "the server could not do this; its log says more"
+            reply = Reply(id=request.id, error=(StokerError.__name__, text))
         else:
             reply = Reply(id=request.id, body=Raw(encode(answer)))
         self._link.send(reply)

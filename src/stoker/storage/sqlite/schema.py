@@ -3,6 +3,7 @@
 import os
 import re
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 from stoker.domain.errors import Conflict, Unavailable
@@ -37,6 +38,7 @@ def prepare(path: Path, *, synchronous: str = "FULL") -> sqlite3.Connection:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     refuse_network(path.parent)
+    _make_private(path)
     connection = connect(path, synchronous=synchronous)
     steps = migrations()
     connection.execute("BEGIN IMMEDIATE")
@@ -58,6 +60,12 @@ def prepare(path: Path, *, synchronous: str = "FULL") -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _make_private(path: Path) -> None:
+    """Make the file, if there is none, for its owner alone: parameters may hold secrets."""
+    with suppress(OSError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def _statements(text: str) -> list[str]:

@@ -21,8 +21,6 @@ logger = logging.getLogger("stoker.launchers")
 AGENT = "stoker.host.agent"
 MARK = "STOKER_HOST_ID"
 """Variable that every process of a host inherits, its agent's own excepted."""
-TAIL_LINES = 8
-"""Lines of a host's log that are told when it failed."""
 SWEEPS = 50
 """Looks for processes that a dead host has left, at the most, one after the other."""
 SWEEP_PAUSE = 0.02
@@ -179,17 +177,17 @@ def log_path(config: HostConfig) -> Path:
 
 
 def explain(code: int, log: Path | None) -> str:
-    """Say how a host ended, with the end of its log where something was wrong."""
+    """Say in one line how a host ended, with its log's last where something was wrong."""
     if code == 0:
         return "it left"
     how = f"it ended with exit code {code}"
     if code < 0:
         how = f"it was killed by {signal.Signals(-code).name}"
-    lines: list[str] = []
+    last: list[str] = []
     if log is not None:
         with contextlib.suppress(OSError):
-            lines = log.read_text(errors="replace").rstrip().splitlines()[-TAIL_LINES:]
-    return "\n".join([f"{how}; the end of {log}:", *lines]) if lines else how
+            last = log.read_text(errors="replace").rstrip().splitlines()[-1:]
+    return f"{how}; the last line of {log}: {last[0]}" if last else how
 
 
 def kill_marked(mark: bytes) -> int:

@@ -16,7 +16,7 @@ from stoker.domain.states import StateRecord, StateType
 from stoker.ports.store import Records, RunFilter
 from stoker.services import lending
 from stoker.services.cancelling import cancel
-from stoker.services.dispatcher import need_run
+from stoker.services.dispatcher import need_run, patience
 from stoker.services.explaining import explain
 from stoker.services.submission import submit
 from stoker.services.unit import Unit
@@ -156,19 +156,20 @@ class FlowRuns(Controller):
         seconds have passed.
         """
 
-        def work(records: Records) -> tuple[list[StoredLogLine], bool]:
+        def work(records: Records) -> tuple[list[StoredLogLine], FlowRun]:
             run = need_run(records, run_id)
-            return records.logs(run_id, after, limit), run.state.is_terminal
+            return records.logs(run_id, after, limit), run
 
         deadline = context.clock.boot() + min(wait, MAX_WAIT)
         while True:
             news = context.dispatcher.watch.lines_of(run_id)
             try:
-                lines, over = await context.dispatcher.read(work)
+                lines, run = await context.dispatcher.read(work)
                 left = deadline - context.clock.boot()
-                if lines or over or left <= 0 or context.dispatcher.watch.closed:
+                over = run.state.is_terminal or context.dispatcher.watch.closed
+                if lines or over or left <= 0:
                     return lines
-                await asyncio.wait([news], timeout=left)
+                await asyncio.wait([news], timeout=patience(run, left))
             finally:
                 news.cancel()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
+from math import inf
 from typing import TypeVar
 
 from stoker.domain.deployments import Code
@@ -18,6 +19,9 @@ from stoker.services.unit import ReadyHost, Unit
 from stoker.services.watch import Watch
 
 T = TypeVar("T")
+
+SLOW_POLL = 1.0
+"""Seconds between two looks at a run that another process may change."""
 
 Attempt = tuple[str, int]
 
@@ -171,31 +175,39 @@ class Dispatcher:
         future = self.watch.end_of(run_id, waiter)
         try:
             if waiter is None:
-                run = await self.read(lambda records: need_run(records, run_id))
-                if run.state.is_terminal:
-                    return run
-            else:
-                await self.transact(lambda unit: _begin(unit, waiter, run_id))
-            return await self._until(future, run_id, waiter, timeout)
+                return await self._await_end(future, run_id, timeout)
+            await self.transact(lambda unit: _begin(unit, waiter, run_id))
+            await asyncio.wait([future], timeout=timeout)
+            if not future.done():
+                await self.transact(
+                    lambda unit: lending.end_wait(unit, waiter, need_run(unit.records, run_id))
+                )
+            return await future
         finally:
             future.cancel()
 
-    async def _until(
-        self,
-        future: asyncio.Future[FlowRun],
-        run_id: str,
-        waiter: str | None,
-        timeout: float | None,
+    async def _await_end(
+        self, future: asyncio.Future[FlowRun], run_id: str, timeout: float | None
     ) -> FlowRun:
-        await asyncio.wait([future], timeout=timeout)
-        if future.done() and not future.cancelled():
-            return future.result()
-        if waiter is None:
-            return await self.read(lambda records: need_run(records, run_id))
-        await self.transact(
-            lambda unit: lending.end_wait(unit, waiter, need_run(unit.records, run_id))
-        )
-        return await future
+        now = asyncio.get_running_loop().time
+        deadline = inf if timeout is None else now() + timeout
+        while True:
+            run = await self.read(lambda records: need_run(records, run_id))
+            left = deadline - now()
+            if run.state.is_terminal or left <= 0 or self.watch.closed:
+                return run
+            await asyncio.wait([future], timeout=patience(run, left))
+            if future.done() and not future.cancelled():
+                return future.result()
+
+
+def patience(run: FlowRun, left: float) -> float | None:
+    """Seconds to wait for word of a run before it is read again; None for any time.
+
+    A script may write its runs into the store by itself: of these no word comes.
+    """
+    longest = inf if run.deployment_id is not None else SLOW_POLL
+    return min(left, longest) if min(left, longest) < inf else None
 
 
 def need_run(records: Records, run_id: str) -> FlowRun:

@@ -320,12 +320,25 @@ def server(new_server: Callable[..., Server]) -> Server:
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The same for a whole module of tests that leave nothing which others could notice."""
-    started = Server(tmp_path_factory.mktemp("shared") / "home").start()
+def new_shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+    """Start servers for a whole module of tests."""
+    made: list[Server] = []
+
+    def make(**settings: str) -> Server:
+        made.append(Server(tmp_path_factory.mktemp("shared") / "home", **settings).start())
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.close()
+
+
+@pytest.fixture(scope="module")
+def shared(new_shared: Callable[..., Server]) -> Server:
+    """The same as ``server``, for tests that leave nothing which others could notice."""
+    started = new_shared()
     started.pool()
-    yield started
-    started.close()
+    return started
 
 
 @pytest.fixture

@@ -43,12 +43,8 @@ def socket_routes() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def locked(tmp_path_factory):
-    from tests.integration.api.conftest import Server
-
-    server = Server(tmp_path_factory.mktemp("locked") / "home", api_key=KEY).start()
-    yield server
-    server.close()
+def locked(new_shared):
+    return new_shared(api_key=KEY)
 
 
 def test_there_are_routes_to_look_at():

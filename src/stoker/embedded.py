@@ -68,13 +68,18 @@ class EmbeddedBackend:
         self._failure: BaseException | None = None
 
     def report(self, run_id: str, *reports: Report) -> None:
-        """See `Backend.report`."""
+        """See `Backend.report`.
+
+        Raises:
+            Unavailable: The store cannot be opened.
+            Conflict: A newer Stoker wrote it.
+        """
         with self._lock:
+            store = self._open()
             self._buffer.append((run_id, reports))
-            if self._scheduled:
-                return
-            self._scheduled = True
-            self._open().write(self._write_buffer).add_done_callback(self._note_failure)
+            if not self._scheduled:
+                self._scheduled = True
+                store.write(self._write_buffer).add_done_callback(self._note_failure)
 
     def flush(self) -> None:
         """See `Backend.flush`."""
@@ -136,7 +141,11 @@ class EmbeddedBackend:
                 now = time.time()
                 scripts.register(Unit(records, now), self._host_id, process, now + lease)
 
-            store.write(register).result()
+            try:
+                store.write(register).result()
+            except BaseException:
+                store.close()
+                raise
             self._store = store
         return self._store
 

@@ -133,11 +133,12 @@ def test_closing_leaves_no_host_behind_and_ends_what_is_open(here):
     assert "the script ended before its run did" in runs[0].state.message
 
 
-def test_a_store_that_cannot_be_opened_is_said_at_the_first_report(here, backend):
+def test_a_store_that_cannot_be_opened_is_said_at_each_report(here, backend):
     here.home.mkdir(parents=True)
     (here.home / "stoker.db").write_bytes(b"no database" * 100)
-    with pytest.raises(Unavailable, match="cannot be opened"):
-        backend.report("r", created("r"))
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="cannot be opened"):
+            backend.report("r", created("r"))
 
 
 def test_scripts_may_write_at_the_same_time(here, backend):
@@ -196,6 +197,7 @@ SCRIPT = """
 import os
 import sys
 from stoker import flow, task
+from stoker.engine import backends
 
 @task
 def double(x: int) -> int:
@@ -210,6 +212,7 @@ def outer(x: int) -> int:
     found = inner(x)
     print("found", found)
     if "wait" in sys.argv:
+        backends.current().flush()
         os.write(1, b"ready\\n")
         sys.stdin.read()
     return found
@@ -269,7 +272,8 @@ def test_a_killed_scripts_runs_are_ended_by_the_next_server(stoker_home, tmp_pat
     for name in ("around", "outer"):
         found = server.get(f"/api/flow-runs/{runs[name]}/wait?timeout=20")
         assert found["state"]["type"] == "CRASHED", name
-    assert "ended" in found["state"]["message"]
+        assert "ended" in found["state"]["message"]
+    assert server.state(runs["inner"]) == "COMPLETED"
 
 
 def test_a_script_that_lives_is_not_swept(stoker_home, tmp_path, new_server):

@@ -7,13 +7,26 @@ them (the wait timed out, or a link of the chain ended early) and no limit has r
 wait is held until something is given back.
 """
 
+from stoker.domain.errors import Conflict
 from stoker.domain.leases import Lease, has_room
 from stoker.domain.runs import FlowRun
 from stoker.services.unit import Unit
 
 
 def begin_wait(unit: Unit, waiter: str, child: FlowRun) -> None:
-    """Note that a run waits for another, which may borrow its keys from now on."""
+    """Note that a run waits for another, which may borrow its keys from now on.
+
+    Raises:
+        Conflict: The other waits for this one, if by way of others: neither could ever go on.
+    """
+    seen, above = set[str](), {waiter}
+    while above:
+        seen |= above
+        above = {one for run_id in above for one in unit.records.waiters(run_id)} - seen
+    if child.id in seen:
+        raise Conflict(
+            f"flow run {child.name} waits for this one already: neither could ever go on"
+        )
     unit.records.add_wait(waiter, child.id)
     if child.pool is not None:
         unit.claimable.add(child.pool)

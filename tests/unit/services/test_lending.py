@@ -2,6 +2,7 @@
 
 import pytest
 
+from stoker.domain.errors import Conflict
 from stoker.domain.states import StateType
 from stoker.services import administration, lending, registering
 from stoker.services.cancelling import cancel
@@ -276,3 +277,14 @@ def test_a_parent_that_is_held_lends_what_it_has_left(world):
     assert resumed(world) == [(child.id, queued.id)]
     world.finish(child)
     assert resumed(world) == [(parent.id, child.id)]
+
+
+def test_a_run_cannot_wait_for_one_that_waits_for_it(tight):
+    top = started(tight)
+    middle = tight.child(top)
+    tight.start(middle)
+    bottom = tight.child(middle)
+    tight.start(bottom)
+    for above in (top, middle, bottom):
+        with pytest.raises(Conflict, match="waits for this one already"):
+            wait(tight, bottom, above)

@@ -12,7 +12,7 @@ import time
 import traceback
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import msgspec
 from msgspec import Struct
@@ -20,7 +20,7 @@ from msgspec import Struct
 from stoker.domain.deployments import Code
 from stoker.domain.reports import Finished, Started
 from stoker.domain.states import StateRecord, StateType
-from stoker.host import linux, std_streams
+from stoker.host import linux, randomness, std_streams
 from stoker.host.pipe import PipeBackend, receive_frame
 from stoker.host.runners import Runner
 from stoker.wire import pipe as wire
@@ -45,6 +45,7 @@ class Birth(Struct):
         out: Where its standard output goes.
         err: Where its standard error goes.
         tmp: The temporary folder it shall have for itself.
+        random_state: See `randomness.find_state`.
     """
 
     mother: int
@@ -52,13 +53,14 @@ class Birth(Struct):
     out: int
     err: int
     tmp: str
+    random_state: int | None
 
 
 def live(birth: Birth, module: ModuleType, runner: Runner) -> NoReturn:
     """Get ready, wait for the job, execute it, end. Never returns into the zygote's code."""
     try:
         detach(birth)
-        refresh(birth.tmp)
+        refresh(birth)
         rehearse(runner)
         gc.freeze()
         gc.enable()
@@ -87,15 +89,12 @@ def detach(birth: Birth) -> None:
         os.close(source)
 
 
-def refresh(tmp: str) -> None:
+def refresh(birth: Birth) -> None:
     """Replace what every child would share: random numbers and the temporary folder."""
-    os.makedirs(tmp, mode=0o700)
+    os.mkdir(birth.tmp, 0o700)
     tempfile.tempdir = None
-    set_environment({"TMPDIR": tmp, "TEMP": tmp, "TMP": tmp})
-    for name in ("random", "numpy.random"):
-        generator: Any = sys.modules.get(name)
-        if generator is not None:
-            generator.seed()
+    set_environment({"TMPDIR": birth.tmp, "TEMP": birth.tmp, "TMP": birth.tmp})
+    randomness.renew(birth.random_state)
 
 
 def set_environment(values: dict[str, str]) -> None:

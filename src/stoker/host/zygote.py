@@ -16,7 +16,7 @@ from types import FrameType, ModuleType
 
 import msgspec
 
-from stoker.host import child, control, linux, loader, runners
+from stoker.host import child, control, linux, loader, randomness, runners
 from stoker.host.control import Exited, FilesRead, Forked, ImportFailed, Ready
 
 CONTROL_FD = 3
@@ -40,6 +40,7 @@ class Zygote:
         self._kept: set[int] = set()
         self._owed = 0
         self._retired = False
+        self._random_state: int | None = None
         self._fence: float | None = None
 
     def serve(self) -> None:
@@ -59,9 +60,11 @@ class Zygote:
         self._kept = set(linux.children())
         sys.stdout.flush()
         sys.stderr.flush()
+        self._random_state = randomness.find_state()
         gc.collect()
         gc.disable()
         gc.freeze()
+        linux.collapse_memory()
         self._send_stamps()
         self._send(Ready(time.monotonic() - started))
         self._loop(module, runner)
@@ -152,6 +155,7 @@ class Zygote:
                     out=out[1],
                     err=err[1],
                     tmp=os.path.join(self._setup.tmp, str(os.getpid())),
+                    random_state=self._random_state,
                 ),
                 module,
                 runner,

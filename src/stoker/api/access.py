@@ -69,8 +69,8 @@ class KeyGuard:
     def __init__(self, key: str | None) -> None:
         self._key = key
 
-    def __call__(self, connection: Connection, handler: BaseRouteHandler) -> None:
-        """Litestar's guard protocol.
+    async def __call__(self, connection: Connection, handler: BaseRouteHandler) -> None:
+        """Litestar's guard protocol. A coroutine: any other guard is called in a thread.
 
         Raises:
             Unauthorized: The key is missing or wrong.

@@ -149,7 +149,9 @@ class Supervisor:
             api.health()
 
     def _make_pool(self, url: str) -> None:
-        pool = PoolCreate(name=self._pool, warm=WarmKnobs(min=1))
+        # More hosts on one machine would only import the same code again.
+        warm = WarmKnobs(min=1, max=1, slots_per_host=max(8, 2 * (os.cpu_count() or 1)))
+        pool = PoolCreate(name=self._pool, warm=warm)
         with (
             Api(url, self._settings.api_key, self._settings.request_timeout) as api,
             suppress(Conflict),  # It is there from an earlier time.

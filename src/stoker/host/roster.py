@@ -39,6 +39,9 @@ REMEMBERED = 10_000
 STILLBORN = 5
 """Children in a row that end before they have a run, after which their zygote counts as failed."""
 
+UNSTARTABLE = (OSError, ValueError)
+"""A zygote that cannot be started; ValueError: what it was told is no environment or no path."""
+
 
 class OpaqueChildRequest(Struct, array_like=True):
     """A `ChildRequest` as the agent reads it."""
@@ -150,7 +153,7 @@ class Roster:
         for code in reversed(codes[:ZYGOTES]):
             try:
                 self._zygote(code, "stoker")
-            except OSError as error:
+            except UNSTARTABLE as error:
                 logger.warning("cannot warm %s: %s", code.file, error)
 
     def reply(self, reply: wire.Reply) -> None:
@@ -209,7 +212,7 @@ class Roster:
                 self.zygotes.retire(zygote)
                 zygote = self._zygote(job.code, job.runner)
                 child = None
-        except OSError as error:
+        except UNSTARTABLE as error:
             self._fail(attempt, f"its process cannot be started: {error}")
             return
         if child is not None:

@@ -76,6 +76,7 @@ class ZygoteLink:
 
     Raises:
         OSError: It cannot be started: no such interpreter, or no such folder.
+        ValueError: It cannot be started: its environment has a name like ``"A=B"``, or a NUL.
     """
 
     def __init__(
@@ -101,7 +102,11 @@ class ZygoteLink:
         self._link.setblocking(False)
         setup = control.Setup(code.path, code.file, code.working_dir, runner, nest.tmp)
         with theirs:
-            self.pid = self._spawn(theirs.fileno(), nest.environ | code.env)
+            try:
+                self.pid = self._spawn(theirs.fileno(), nest.environ | code.env)
+            except BaseException:
+                self._link.close()
+                raise
         self._pidfd = os.pidfd_open(self.pid)
         self._send(setup)
         self._loop.add_reader(self._link, self._on_message)

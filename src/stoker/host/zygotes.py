@@ -45,7 +45,7 @@ class Zygotes:
         """Return the zygote of a code, started now if need be.
 
         Raises:
-            OSError: It cannot be started.
+            OSError, ValueError: It cannot be started; see `ZygoteLink`.
         """
         key = (code.key, runner)
         zygote = self._current.get(key)

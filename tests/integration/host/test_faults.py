@@ -271,6 +271,18 @@ async def test_code_that_is_not_there(
     assert await host.value(code, "hello") == "hello you"
 
 
+@pytest.mark.parametrize("env", [{"A=B": "1"}, {"": "1"}, {"A": "x\0y"}])
+async def test_an_environment_that_no_process_can_have(
+    api: FakeApi, host: HostProcess, code: Code, env: dict[str, str]
+) -> None:
+    bad = msgspec.structs.replace(code, env=env)
+    await api.say(wire.Warm(codes=[bad]))
+    finished = await host.run(bad, "hello")
+    assert finished.state.type is StateType.FAILED
+    assert "its process cannot be started: " in finished.state.message
+    assert await host.value(code, "hello") == "hello you"
+
+
 async def test_what_is_reported_meanwhile_arrives_later(
     api: FakeApi, host: HostProcess, code: Code, tmp_path: Path
 ) -> None:

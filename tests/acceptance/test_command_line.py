@@ -179,3 +179,10 @@ def test_a_workers_limit_and_queue(stoker: Harness, gate: Gate) -> None:
     assert stoker.api.run(slow.id).state.name == "Scheduled"
     assert worker.stop() == 0
     stoker.api.cancel_run(slow.id)
+
+
+def test_a_worker_of_a_queue_that_does_not_exist_ends_with_one_line(stoker: Harness) -> None:
+    done = stoker.cli("worker", "start", "-p", "default", "-q", "nope", check=False)
+    assert done.returncode == 1
+    (said,) = done.stderr.splitlines()
+    assert said.startswith("Error: work pool 'default' has no queue 'nope'; make it with")

@@ -12,6 +12,7 @@ from stoker.api.context import Context
 from stoker.domain.pools import WorkPool, WorkQueue
 from stoker.ports.store import Records
 from stoker.services import administration
+from stoker.services.lookup import need_pool
 from stoker.wire.http import PoolCreate, PoolDetail, PoolUpdate, QueuePut
 
 
@@ -57,7 +58,7 @@ class WorkPools(Controller):
         """Return one, with what it is doing."""
         connected = context.provisioner.worker_ids
         return await context.dispatcher.read(
-            lambda records: detail(records, administration.need_pool(records, name), connected)
+            lambda records: detail(records, need_pool(records, name), connected)
         )
 
     @patch("/{name:str}", opt=scope("pools:write"), summary="Change a work pool")

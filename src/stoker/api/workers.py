@@ -14,8 +14,8 @@ from stoker.domain.errors import NotFound
 from stoker.domain.hosts import Host, HostOrder
 from stoker.domain.pools import Worker, WorkPool
 from stoker.services import registering
-from stoker.services.administration import need_pool
 from stoker.services.ingest import ingest
+from stoker.services.lookup import need_pool
 from stoker.services.unit import Unit
 from stoker.wire.host import WIRE_VERSION
 from stoker.wire.worker import (

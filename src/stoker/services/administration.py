@@ -14,22 +14,12 @@ from stoker.domain.templates import DEFAULT_TEMPLATES, code_of, lane_of, resolve
 from stoker.ports.store import Records
 from stoker.services import lending
 from stoker.services.cancelling import cancel
+from stoker.services.lookup import need_pool, need_queues
 from stoker.services.registering import drain, lost
 from stoker.services.unit import Unit
 
 NAME = re.compile(r"[^\s/%&><][^/%&><\n]{0,199}")
 """Names that survive a path of the API: Prefect's rule."""
-
-
-def need_pool(records: Records, name: str) -> WorkPool:
-    """Return a pool, or raise `NotFound` with what to do."""
-    pool = records.pool(name)
-    if pool is None:
-        raise NotFound(
-            f"there is no work pool {name!r}; make it with "
-            f"`stoker work-pool create {name} --type process`, or see `stoker work-pool ls`"
-        )
-    return pool
 
 
 def need_deployment(records: Records, name: str) -> Deployment:
@@ -135,11 +125,7 @@ def put_deployment(unit: Unit, deployment: Deployment) -> Deployment:
         Invalid: Its name, entrypoint or job variables are impossible.
     """
     pool = need_pool(unit.records, deployment.pool)
-    if all(queue.name != deployment.queue for queue in unit.records.queues(pool.name)):
-        raise NotFound(
-            f"work pool {pool.name!r} has no queue {deployment.queue!r}; make it with "
-            f"`stoker work-queue create {deployment.queue} -p {pool.name}`"
-        )
+    need_queues(unit.records, pool.name, [deployment.queue])
     _check_name(deployment.name, "deployment")
     _check_name(deployment.flow_name, "flow")
     file, _, function = deployment.entrypoint.rpartition(":")

@@ -4,12 +4,13 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 
-from stoker.domain.errors import Conflict, NotFound
+from stoker.domain.errors import Conflict
 from stoker.domain.hosts import Host, HostState, ProcessIdentity
 from stoker.domain.pools import Worker
 from stoker.domain.states import StateType
 from stoker.domain.transitions import Command, Wish
 from stoker.services.changing import change, crash_all
+from stoker.services.lookup import need_pool, need_queues
 from stoker.services.unit import CancelOrder, ReadyHost, Unit
 
 
@@ -21,14 +22,11 @@ def register_worker(unit: Unit, worker: Worker, connected: Sequence[str]) -> Non
     """Take in a worker, and give it the hosts of its machine that no connected worker has.
 
     Raises:
-        NotFound: There is no such pool.
+        NotFound: There is no such pool, or it has no such queue.
     """
     records = unit.records
-    if records.pool(worker.pool) is None:
-        raise NotFound(
-            f"there is no work pool {worker.pool!r}; make it with "
-            f"`stoker work-pool create {worker.pool} --type process`"
-        )
+    need_pool(records, worker.pool)
+    need_queues(records, worker.pool, worker.queues)
     records.put_worker(worker)
     known = {other.id: other for other in records.workers(worker.pool)}
     for host in records.hosts(worker.pool):

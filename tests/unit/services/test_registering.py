@@ -3,6 +3,7 @@
 import hashlib
 
 import pytest
+from msgspec.structs import replace
 
 from stoker.domain.errors import Conflict, NotFound
 from stoker.domain.hosts import Host, HostState, ProcessIdentity
@@ -295,6 +296,14 @@ def workers(world) -> list[str]:
 def test_a_worker_needs_a_pool(world):
     with pytest.raises(NotFound, match=r"no work pool 'x'.*`stoker work-pool create x"):
         register(world, worker("v", pool="x"))
+
+
+def test_a_worker_needs_its_queues(world):
+    world.queue("fast")
+    register(world, replace(worker("v"), queues=["default", "fast"]))
+    with pytest.raises(NotFound, match=r"'pool' has no queue 'nope'.*`stoker work-queue create"):
+        register(world, replace(worker("u"), queues=["fast", "nope"]))
+    assert "u" not in workers(world)
 
 
 def test_a_new_worker_adopts_the_hosts_of_one_that_is_gone_with_their_leases(world):

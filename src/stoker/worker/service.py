@@ -196,6 +196,13 @@ class Worker:
         match answer:
             case wire.WorkerWelcome():
                 self._make_fleet(answer)
+                queues = ", ".join(self._config.queues) or "all"
+                logger.info(
+                    "worker %s serves work pool %s, queues: %s",
+                    self.name,
+                    self._config.pool,
+                    queues,
+                )
                 return answer
             case wire.WorkerRefused(reason=reason):
                 raise Invalid(reason)

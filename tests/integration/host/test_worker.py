@@ -286,6 +286,30 @@ async def test_drain(
     assert kinds.index(wire.WorkerDraining) < kinds.index(wire.HostLost)
 
 
+@pytest.mark.parametrize(("queues", "named"), [([], "all"), (["a", "b"], "a, b")])
+async def test_a_welcomed_worker_says_what_it_serves(
+    orderer: Orderer,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    queues: list[str],
+    named: str,
+) -> None:
+    caplog.set_level("INFO", "stoker.worker")
+    config = WorkerConfig(
+        api_url=f"http://127.0.0.1:{orderer.port}",
+        home=tmp_path,
+        pool="p",
+        queues=queues,
+        name="bold-oak",
+    )
+    worker = Worker(config, {"process": ProcessLauncher}, SystemClock())
+    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+        tasks.create_task(worker.run())
+        await orderer.heard(wire.WorkerHeartbeat)
+        await worker.drain()
+    assert f"worker bold-oak serves work pool p, queues: {named}" in caplog.messages
+
+
 async def test_a_refused_worker_says_why(make_worker: MakeWorker, orderer: Orderer) -> None:
     orderer.answer = wire.WorkerRefused(reason="there is no work pool 'p'")
     with pytest.raises(Invalid, match="no work pool 'p'"):

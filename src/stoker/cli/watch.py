@@ -58,7 +58,9 @@ def watch(api: Api, run_id: str) -> FlowRun:
             click.echo(text)
         if over and not lines:
             return run
-        if run.waiting_for and run.waiting_for != reason:
+        # The run was read before its states: it may have started since.
+        started = bool(states) and (states[-1].is_terminal or states[-1].type is StateType.RUNNING)
+        if run.waiting_for and run.waiting_for != reason and not started:
             click.echo(f"{' ' * 12} | waits: {run.waiting_for}")
         reason = run.waiting_for
         states_seen = len(states)

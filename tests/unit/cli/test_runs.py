@@ -133,12 +133,20 @@ def test_watch_exits_with_1_where_the_run_does_not_complete(stoker, run_of):
 
 
 def test_watch_says_why_a_run_waits(stoker, api, run_of):
-    run_of(states=[SCHEDULED, COMPLETED], lines=[], run=ENDED)
+    run_of(states=[SCHEDULED], lines=[], run=ENDED)
     waiting = flow_run(SCHEDULED, waiting_for="work pool 'p' has no worker")
     answers = iter([waiting] * 3)
     api.routes["GET /api/flow-runs/r1"] = lambda _: (200, next(answers, ENDED))
     out = stoker("deployment", "run", "f/d", "--watch").out
     assert out.count("waits: work pool 'p' has no worker") == 1
+
+
+@pytest.mark.parametrize("states", [[SCHEDULED, RUNNING], [SCHEDULED, RUNNING, COMPLETED]])
+def test_a_run_that_started_since_it_was_read_does_not_wait(stoker, api, run_of, states):
+    run_of(states=states, lines=[], run=ENDED)
+    answers = iter([flow_run(SCHEDULED, waiting_for="its host is importing its code")])
+    api.routes["GET /api/flow-runs/r1"] = lambda _: (200, next(answers, ENDED))
+    assert "waits" not in stoker("deployment", "run", "f/d", "--watch").out
 
 
 def test_watch_outlives_a_restart_of_the_server(stoker, api, run_of):

@@ -16,13 +16,12 @@ import msgspec
 from stoker.domain.reports import Logged
 from stoker.domain.runs import LogLine
 from stoker.host.attempt import Attempt
+from stoker.host.cutting import LINE_LIMIT
 from stoker.wire import pipe as wire
 
 READ_SIZE = 256 * 1024
 READS = 4
 """Reads from one socket before the others have their turn."""
-LINE_LIMIT = 64 * 1024
-"""Characters of a captured line at the most; a longer one is cut into several."""
 INFO, ERROR = 20, 40
 STREAMS = (("stdout", INFO), ("stderr", ERROR))
 

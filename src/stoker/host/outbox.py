@@ -21,7 +21,7 @@ logger = logging.getLogger("stoker.host")
 MEMORY_LIMIT = 8 * 1024 * 1024
 """Bytes of reports in memory, above which children have to wait."""
 BATCH_SIZE = 1024 * 1024
-"""Bytes of reports in one message, about, when the spool is sent."""
+"""Bytes of reports in one message, about: one frame, or as many as are not more than this."""
 IN_FLIGHT = 2
 """Batches that may be on their way. What comes meanwhile travels together in the next one, so that
 a burst costs the server few transactions, and a lone frame waits for nobody."""
@@ -153,8 +153,19 @@ class Outbox:
         """Return what to send now, if anything."""
         if self._mode != "live" or not self._pending or len(self._sent) >= IN_FLIGHT:
             return None
-        frames, self._pending = self._pending, []
-        return self._note_sent(frames, self._last), frames
+        frames = self._take_lot()
+        return self._note_sent(frames, self._last - len(self._pending)), frames
+
+    def _take_lot(self) -> list[OpaqueFrame]:
+        """Take the oldest pending frames, as many as make one message."""
+        size = 0
+        for index, frame in enumerate(self._pending):
+            size += len(frame.reports) + OVERHEAD
+            if size > BATCH_SIZE and index:
+                lot, self._pending = self._pending[:index], self._pending[index:]
+                return lot
+        lot, self._pending = self._pending, []
+        return lot
 
     def _note_sent(self, kept: list[OpaqueFrame], position: int) -> int:
         self._batch += 1

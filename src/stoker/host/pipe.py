@@ -14,10 +14,11 @@ import msgspec
 
 from stoker.domain import errors
 from stoker.domain.deployments import Deployment
-from stoker.domain.errors import StokerError, Unavailable
+from stoker.domain.errors import Invalid, StokerError, Unavailable
 from stoker.domain.reports import Finished, Report
 from stoker.domain.requests import AwaitRun, PutDeployment, ReadRun, StartRun
 from stoker.domain.runs import FlowRun
+from stoker.host import cutting
 from stoker.wire import pipe as wire
 from stoker.wire.host import Reply
 
@@ -93,13 +94,18 @@ class PipeBackend:
         self._link.close()
 
     def report(self, run_id: str, *reports: Report) -> None:
-        """Write reports; see `Backend.report`."""
-        if reports:
-            self._write(wire.KIND_REPORT, wire.encode(wire.ChildReport(run_id, list(reports))))
+        """Write reports; see `Backend.report`. What is too large is cut, or replaced by a note."""
+        for lot in cutting.lots(reports):
+            body = wire.encode(wire.ChildReport(run_id, lot))
+            if len(body) > cutting.REPORT_LIMIT:
+                body = wire.encode(wire.ChildReport(run_id, reduced(lot)))
+            self._write(wire.KIND_REPORT, body)
 
     def finish(self, finished: Finished) -> None:
         """Write the end of the job's own run: nothing is written after it."""
         body = wire.encode(wire.ChildReport(self._run_id, [finished]))
+        if len(body) > cutting.REPORT_LIMIT:
+            body = wire.encode(wire.ChildReport(self._run_id, reduced([finished])))
         self._write(wire.KIND_FINISHED, body)
 
     def flush(self) -> None:
@@ -115,6 +121,10 @@ class PipeBackend:
         if isinstance(request, StartRun) and request.idempotency_key is None:
             # The agent sends a request again after a lost connection: it must not start twice.
             request = msgspec.structs.replace(request, idempotency_key=os.urandom(16).hex())
+        size = len(wire.encode(request))
+        if size > cutting.REPORT_LIMIT:
+            limit = cutting.REPORT_LIMIT / 1e6
+            raise Invalid(f"the request takes {size / 1e6:.0f} MB; {limit:.0f} MB are the limit")
         body = request
         reply = self._call(wire.KIND_REQUEST, lambda id: wire.encode(wire.ChildRequest(id, body)))
         if reply.error is not None:
@@ -184,6 +194,18 @@ class PipeBackend:
         with self._answered:
             self._gone = True
             self._answered.notify_all()
+
+
+def reduced(reports: list[Report]) -> list[Report]:
+    """Return reports in place of those that are too large together; small ones stay."""
+    small: list[Report] = []
+    for report in reports:
+        size = len(wire.encode(report))
+        if size > cutting.REPORT_LIMIT // len(reports):
+            small += cutting.substitute(report, size, time.time())
+        else:
+            small.append(report)
+    return small
 
 
 def raise_named(name: str, detail: str) -> NoReturn:

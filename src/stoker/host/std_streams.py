@@ -9,6 +9,7 @@ from typing import BinaryIO, TextIO, cast
 
 from stoker.domain.reports import Logged
 from stoker.domain.runs import LogLine
+from stoker.host.cutting import LINE_LIMIT, cut_text
 from stoker.host.pipe import PipeBackend
 
 INFO, ERROR = 20, 40
@@ -46,6 +47,9 @@ class LineWriter(io.TextIOBase):
             return len(text)
         with self._lock:
             *lines, self._partial = (self._partial + text).split("\n")
+            if len(self._partial) > LINE_LIMIT:
+                *parts, self._partial = cut_text(self._partial)
+                lines += parts
             self._report(lines)
         return len(text)
 

@@ -168,6 +168,45 @@ async def test_too_much_makes_children_wait(
     assert not outbox.congested
 
 
+async def test_no_message_gets_large(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BATCH_SIZE", 1000)
+    wire = Wire(outbox)
+    await wire.connect()
+    safe: list[int] = []
+    for seq in range(1, 8):
+        outbox.put(frame(seq, 2000 if seq == 4 else 250))
+        outbox.when_safe(lambda seq=seq: safe.append(seq))
+    wire.pump()
+    assert wire.batches == [(1, [1, 2]), (2, [3])]
+    outbox.acknowledged(1)
+    assert safe == [1, 2]
+    wire.pump()
+    outbox.acknowledged(2)
+    assert safe == [1, 2, 3]
+    wire.pump()
+    outbox.acknowledged(4)
+    assert wire.batches[2:] == [(3, [4]), (4, [5, 6])]
+    assert safe == [1, 2, 3, 4, 5, 6]
+    wire.pump()
+    outbox.acknowledged(5)
+    assert safe == [1, 2, 3, 4, 5, 6, 7]
+
+
+async def test_the_spool_is_sent_in_small_messages(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BATCH_SIZE", 1000)
+    for seq in range(1, 7):
+        outbox.put(frame(seq, 3000 if seq == 3 else 250))
+    await outbox.settle(5)
+    wire = Wire(outbox)
+    await wire.connect()
+    assert wire.seqs == [1, 2, 3, 4, 5, 6]
+    # A large frame ends its message, and the one before it was less than full.
+    assert next(seqs for _, seqs in wire.batches)[-1] <= 3
+    assert len(wire.batches) >= 2
+
+
 async def test_a_full_disk_loses_nothing(
     outbox: Outbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,7 @@ from stoker.cli.context import open_api
 from stoker.cli.output import as_json, clock, duration, print_fields, print_json, print_table
 from stoker.cli.watch import follow_logs, format_line, format_state, may_leave
 from stoker.domain.runs import FlowRun, StoredLogLine, TaskRun
-from stoker.domain.states import StateType
+from stoker.domain.states import ResultRecord, StateType
 
 TAIL = 1000
 """Log lines that the server is asked for at a time."""
@@ -84,11 +84,12 @@ def inspect(run_id: str, as_json: bool) -> None:
     """Show a flow run: its states, the anatomy of its start, its tasks."""
     with open_api() as api:
         run = api.run(run_id)
-        if as_json:
-            print_json(run)
-            return
         states = api.run_states(run_id)
         tasks = api.task_runs(run_id)
+    if as_json:
+        more = {"result": _readable(run.result), "states": states, "task_runs": tasks}
+        print_json(msgspec.structs.asdict(run) | more)
+        return
     print_fields(
         [
             ("Name", run.name),
@@ -183,6 +184,13 @@ def _took(run: FlowRun | TaskRun) -> str | None:
     if run.started is None or run.ended is None:
         return None
     return duration(run.ended - run.started)
+
+
+def _readable(result: ResultRecord | None) -> object:
+    """A result record with what was returned as its ``value``, where that is plain JSON."""
+    if result is None or result.format != "json" or result.file:
+        return result
+    return {"format": result.format, "value": msgspec.Raw(result.data)}
 
 
 def _result(run: FlowRun) -> str | None:

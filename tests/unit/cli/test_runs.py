@@ -311,11 +311,30 @@ def test_inspect_says_why_a_run_waits(stoker, run_of):
     assert "Waits       no free slot" in stoker("flow-run", "inspect", "r1").out
 
 
-def test_inspect_as_json_is_the_record(stoker, run_of):
-    run_of(states=[], lines=[], run=ENDED)
+def test_inspect_as_json_is_the_run_with_its_states_and_task_runs(stoker, api, run_of):
+    run_of(states=[SCHEDULED, RUNNING, COMPLETED], lines=[], run=ENDED)
+    task = TaskRun(id="t", flow_run_id="r1", task_name="add", name="add-0", state=COMPLETED)
+    api.answer("GET /api/flow-runs/r1/task-runs", [task])
     shown = stoker("flow-run", "inspect", "r1", "--json").json
     assert shown["anatomy"]["start_class"] == "hot"
     assert shown["state"]["name"] == "Completed"
+    assert [state["name"] for state in shown["states"]] == ["Scheduled", "Running", "Completed"]
+    assert [task["name"] for task in shown["task_runs"]] == ["add-0"]
+    assert shown["result"] == {"format": "json", "value": 42}
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        (None, None),
+        (ResultRecord("json", file="r1"), {"format": "json", "file": "r1"}),
+        (ResultRecord("pickle", b"cos\n"), {"format": "pickle", "data": "Y29zCg=="}),
+        (ResultRecord("error", b"{}"), {"format": "error", "data": "e30="}),
+    ],
+)
+def test_inspect_as_json_opens_no_other_result(stoker, run_of, result, expected):
+    run_of(states=[], lines=[], run=flow_run(COMPLETED, result=result))
+    assert stoker("flow-run", "inspect", "r1", "--json").json["result"] == expected
 
 
 def test_logs_are_read_page_by_page(stoker, api, run_of, monkeypatch):

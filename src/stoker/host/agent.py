@@ -54,7 +54,7 @@ class Agent:
         )
         self._link = ServerLink(config.api_url, hello, self._outbox, self)
         nest = Nest(clean_environment(config), str(self._tmp))
-        self._roster = Roster(config, nest, self._outbox, self._link.send, self._leave)
+        self._roster = Roster(config, nest, self._outbox, self._link, self._leave)
         self._fence_after = config.fence_after
         self._alive = linux.boot_time()
         self._stopped = False
@@ -76,7 +76,7 @@ class Agent:
         self._roster.stop()
         await self._end_processes()
         await self._outbox.settle(LAST_WORDS)
-        await self._link.flush(LAST_WORDS)
+        await self._link.confirm(LAST_WORDS)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -149,6 +149,10 @@ class Agent:
         margin = min(MAX_MARGIN, self._fence_after / 10)
         self._roster.fence(self._alive + self._fence_after - margin / 2)
 
+    def on_lost(self) -> None:
+        """See `server_link.Owner`."""
+        self._roster.leave_if_done()
+
     def on_message(self, message: wire.ToHost) -> None:
         """See `server_link.Owner`."""
         match message:
@@ -161,7 +165,7 @@ class Agent:
             case wire.Warm(codes=codes):
                 self._roster.warm(codes)
             case wire.Drain():
-                self._roster.drain()
+                self._roster.dismiss()
             case _:
                 logger.warning("an unexpected message: %s", type(message).__name__)
 

@@ -19,6 +19,7 @@ from stoker.domain.states import StateRecord, StateType
 from stoker.host.attempt import Attempt, Doom, Key, crashed, describe_exit, verdict
 from stoker.host.child_link import ERROR, ChildLink
 from stoker.host.outbox import Outbox
+from stoker.host.server_link import ServerLink
 from stoker.host.strays import Sweeper
 from stoker.host.zygote_link import Nest, ZygoteLink
 from stoker.host.zygotes import ZygoteKey, Zygotes, key_of
@@ -66,7 +67,7 @@ class Roster:
         config: The host's.
         nest: What its zygotes have in common.
         outbox: Takes the frames.
-        send: Sends a message to the server.
+        link: The connection to the server.
         on_empty: Called when the host is to leave and the last run is over.
     """
 
@@ -75,14 +76,15 @@ class Roster:
         config: HostConfig,
         nest: Nest,
         outbox: Outbox,
-        send: Callable[[wire.FromHost | bytes], None],
+        link: ServerLink,
         on_empty: Callable[[], None],
     ) -> None:
         self._slots = config.slots
         self._grace = config.grace
         self._nest = nest
         self._outbox = outbox
-        self._send = send
+        self._link = link
+        self._send = link.send
         self._on_empty = on_empty
         self._loop = asyncio.get_running_loop()
         self._attempts: dict[Key, Attempt] = {}
@@ -94,6 +96,7 @@ class Roster:
         self._stillborn: dict[ZygoteLink, int] = {}
         self._fence: float | None = None
         self._draining = False
+        self._dismissed = False
         self._stopped = False
         self.sweeper = Sweeper(lambda: {zygote.pid for zygote in self.zygotes.all()})
         self.zygotes = Zygotes(nest, ZYGOTES, self, self, lambda key: bool(self._waiting.get(key)))
@@ -181,7 +184,23 @@ class Roster:
         for attempt in waiting:
             self._forget(attempt)
         self._send(wire.HostDraining(released=[attempt.key for attempt in waiting]))
-        self._check_empty()
+        self.leave_if_done()
+
+    def dismiss(self) -> None:
+        """The server gives this host no run any more, and every earlier one is here."""
+        self._dismissed = True
+        self.drain()
+        self.leave_if_done()
+
+    def leave_if_done(self) -> None:
+        """Leave where that is wanted, no run is left, and none can be on its way here."""
+        if (
+            self._draining
+            and (self._dismissed or not self._link.connected)
+            and not self._running
+            and all(attempt.finished for attempt in self._attempts.values())
+        ):
+            self._on_empty()
 
     def stop(self) -> None:
         """End all runs."""
@@ -288,21 +307,13 @@ class Roster:
         attempt.finished = True
         attempt.forget_timers()
         self._outbox.when_safe(lambda: self._forget(attempt))
-        self._check_empty()
+        self.leave_if_done()
 
     def _forget(self, attempt: Attempt) -> None:
         self._attempts.pop(attempt.key, None)
         self._over[attempt.key] = None
         if len(self._over) > REMEMBERED:
             self._over.popitem(last=False)
-
-    def _check_empty(self) -> None:
-        if (
-            self._draining
-            and not self._running
-            and all(attempt.finished for attempt in self._attempts.values())
-        ):
-            self._on_empty()
 
     def _emit(self, attempt: Attempt, *reports: Report) -> None:
         self._put(attempt, attempt.job.run_id, Raw(msgspec.msgpack.encode(reports)))
@@ -428,7 +439,7 @@ class Roster:
             self._place(attempt)
             return
         self._conclude(attempt, verdict(attempt, code, time.time()))
-        self._check_empty()
+        self.leave_if_done()
 
     def _on_stillborn(self, zygote: ZygoteLink, code: int | None) -> None:
         if zygote not in self.zygotes.current():

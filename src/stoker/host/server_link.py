@@ -47,6 +47,10 @@ class Owner(Protocol):
         """A heartbeat that was sent at this boot time has been acknowledged."""
         ...
 
+    def on_lost(self) -> None:
+        """The connection is gone."""
+        ...
+
 
 class ServerLink:
     """See the module.
@@ -70,6 +74,12 @@ class ServerLink:
         self._wake = asyncio.Event()
         self._connected = False
         self._heard = 0.0
+        self._confirming: tuple[float, asyncio.Event] | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether what is sent now is on its way to the server."""
+        return self._connected
 
     def send(self, message: wire.FromHost | bytes) -> None:
         """Send a message soon. Without a connection it is dropped: a new one starts afresh."""
@@ -82,12 +92,22 @@ class ServerLink:
         """Look into the outbox."""
         self._wake.set()
 
-    async def flush(self, seconds: float) -> None:
-        """Wait until all messages are with the system, for some time at the most."""
+    async def confirm(self, seconds: float) -> None:
+        """Wait until the server has acted on all messages so far.
+
+        It acts on one after the other, so that the answer to a heartbeat tells.
+
+        Args:
+            seconds: How long at the most; without a connection there is nothing to wait for.
+        """
+        if not self._connected:
+            return
+        at, confirmed = linux.boot_time(), asyncio.Event()
+        self._confirming = at, confirmed
+        self.send(wire.HostHeartbeat(at=at))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while self._connected and (self._outgoing or self._wake.is_set()):
-                    await asyncio.sleep(0.001)
+                await confirmed.wait()
 
     async def run(self) -> None:
         """Stay connected for ever.
@@ -122,6 +142,9 @@ class ServerLink:
                 self._connected = False
                 self._outgoing.clear()
                 self._outbox.disconnected()
+                if self._confirming is not None:
+                    self._confirming[1].set()
+                self._owner.on_lost()
             await asyncio.sleep(delay * random.uniform(0.75, 1.25))
             delay = min(LAST_DELAY, delay * 2)
 
@@ -159,6 +182,8 @@ class ServerLink:
                 case wire.HeartbeatAck(at=at):
                     self._heard = linux.boot_time()
                     self._owner.on_alive(at)
+                    if self._confirming is not None and self._confirming[0] == at:
+                        self._confirming[1].set()
                 case message:
                     self._owner.on_message(message)
         raise ConnectionError("the server closed the connection")

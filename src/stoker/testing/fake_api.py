@@ -30,6 +30,7 @@ class FakeApi:
         reports: Run id, attempt and report, in order, doubles dropped.
         times: When each of ``reports`` came, by the loop's clock.
         acknowledge: Whether frames are acknowledged.
+        dismiss: Whether hosts that want to leave are told to drain, as a server does.
         answer: Answers requests of runs; gets the request, returns an answer or an error.
         warm: Codes that a host is told to keep.
         refusal: What hosts are told in place of a welcome.
@@ -42,6 +43,7 @@ class FakeApi:
         self.reports: list[tuple[str, int, Report]] = []
         self.times: list[float] = []
         self.acknowledge = True
+        self.dismiss = True
         self.answer: Callable[[wire.HostRequest], Any] | None = None
         self.warm: list[Code] = []
         self.refusal: wire.HostRefused | None = None
@@ -123,6 +125,8 @@ class FakeApi:
                 await self.say(wire.FramesAck(batch=message.batch))
         elif isinstance(message, wire.HostHeartbeat):
             await self.say(wire.HeartbeatAck(at=message.at))
+        elif isinstance(message, wire.HostDraining) and self.dismiss:
+            await self.say(wire.Drain())
         elif isinstance(message, wire.HostRequest) and self.answer is not None:
             answer = self.answer(message)
             if isinstance(answer, Exception):

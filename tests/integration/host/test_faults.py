@@ -444,6 +444,32 @@ async def test_sigterm_drains(
     assert host.descendants() == []
 
 
+async def test_what_the_server_gave_meanwhile_is_handed_back(
+    api: FakeApi, host: HostProcess, code: Code
+) -> None:
+    api.dismiss = False
+    await host.value(code, "hello")
+    host.signal(signal.SIGTERM)
+    await api.wait(lambda: api.of_kind(wire.HostDraining))
+    first = await host.assign(code, "hello")
+    await api.wait(lambda: api.of_kind(wire.Released))
+    second = await host.assign(code, "hello")
+    await api.say(wire.Drain())
+    assert await host.ended() == 0
+    released = [key for message in api.of_kind(wire.Released) for key in message.runs]
+    assert released == [(first, 1), (second, 1)]
+
+
+async def test_an_idle_host_does_not_wait_for_a_server_that_is_away(
+    api: FakeApi, host: HostProcess
+) -> None:
+    api.dismiss = False
+    host.signal(signal.SIGTERM)
+    await api.wait(lambda: api.of_kind(wire.HostDraining))
+    await api.close()
+    assert await host.ended(5) == 0
+
+
 async def test_grace_is_not_for_ever(make_host, api: FakeApi, code: Code, tmp_path: Path) -> None:
     host = make_host(grace=0.3)
     await host.start()

@@ -34,6 +34,7 @@ def flow_run() -> None:
 @click.option(
     "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many."
 )
+@click.option("--before", metavar="ID", help="Only runs older than this one.")
 @as_json
 def ls(
     states: tuple[str, ...],
@@ -42,6 +43,7 @@ def ls(
     pool: str | None,
     parent: str | None,
     limit: int,
+    before: str | None,
     as_json: bool,
 ) -> None:
     """List flow runs, newest first."""
@@ -53,6 +55,7 @@ def ls(
             pool=pool,
             parent=parent,
             limit=limit,
+            before=before,
         )
     if as_json:
         print_json(page.runs)
@@ -74,7 +77,7 @@ def ls(
         empty="No flow runs.",
     )
     if page.next:
-        click.echo(f"There are more; --limit {min(limit * 10, 1000)} shows further ones.")
+        click.echo(f"There are more; --before {page.next} shows the next ones.")
 
 
 @flow_run.command()

@@ -276,7 +276,9 @@ def test_ls_sends_its_filters(stoker, api):
     assert api.requests[0].query == "state=COMPLETED&deployment=f%2Fd&limit=1"
     assert "hot 4.2 ms" in out
     assert "2 s" in out
-    assert "There are more" in out
+    assert out.endswith("There are more; --before r0 shows the next ones.\n")
+    stoker("flow-run", "ls", "--before", "r0")
+    assert api.requests[1].query == "before=r0&limit=20"
 
 
 def test_ls_as_json(stoker, api):

@@ -42,6 +42,11 @@ def _held_back(records: Records, run: FlowRun) -> str | None:
     if pool.paused:
         return f"work pool {pool.name} is paused; `stoker work-pool resume {pool.name}`"
     usage = records.usage(pool.name)
+    if pool.concurrency_limit == 0:
+        return (
+            f"work pool {pool.name} may run nothing: its limit is 0; "
+            f"`stoker work-pool set-concurrency-limit {pool.name} N` raises it"
+        )
     if not has_room(pool.concurrency_limit, usage.pool):
         return (
             f"work pool {pool.name} runs {usage.pool} of {pool.concurrency_limit} at a time; "
@@ -53,6 +58,11 @@ def _held_back(records: Records, run: FlowRun) -> str | None:
         used = usage.queues.get(queue.name, 0)
         if queue.paused:
             return f"work queue {queue.name} is paused"
+        if queue.concurrency_limit == 0:
+            return (
+                f"work queue {queue.name} may run nothing: its limit is 0; "
+                f"`stoker work-queue set {queue.name} -p {pool.name} --limit N` raises it"
+            )
         if not has_room(queue.concurrency_limit, used):
             return (
                 f"work queue {queue.name} runs {used} of {queue.concurrency_limit} at a time; "

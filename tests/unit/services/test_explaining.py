@@ -52,6 +52,22 @@ def test_a_full_pool(world, run):
     )
 
 
+def test_a_pool_that_may_run_nothing(world, run):
+    pool_is(world, concurrency_limit=0)
+    assert why(world, run) == (
+        "work pool pool may run nothing: its limit is 0; "
+        "`stoker work-pool set-concurrency-limit pool N` raises it"
+    )
+
+
+def test_a_queue_that_may_run_nothing(world, run):
+    world.queue("default", concurrency_limit=0)
+    assert why(world, run) == (
+        "work queue default may run nothing: its limit is 0; "
+        "`stoker work-queue set default -p pool --limit N` raises it"
+    )
+
+
 def test_a_paused_queue(world, run):
     world.queue("default", paused=True)
     assert why(world, run) == "work queue default is paused"

@@ -18,10 +18,16 @@ def cancel(unit: Unit, run_id: str, message: str = "cancelled by a user") -> Flo
     run = unit.records.flow_run(run_id)
     if run is None:
         raise NotFound(f"there is no flow run {run_id!r}; `stoker flow-run ls` lists them")
-    if run.deployment_id is None:
+    if run.state.is_terminal:
         raise Conflict(
-            f"flow run {run.name} executes in its caller's process; cancel its parent, or stop "
-            "the script that runs it"
+            f"flow run {run.name} is {run.state.name} already; there is nothing to cancel"
+        )
+    if run.deployment_id is None:
+        if run.parent_run_id is None:
+            raise Conflict(f"flow run {run.name} executes in a script; stop that script")
+        raise Conflict(
+            f"flow run {run.name} executes in its caller's process; cancel the flow run that "
+            f"called it: `stoker flow-run cancel {run.parent_run_id}`"
         )
     affected = _with_waited_for(unit, run)
     for one in affected:

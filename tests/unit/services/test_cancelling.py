@@ -3,7 +3,6 @@
 import pytest
 
 from stoker.domain.errors import Conflict, NotFound
-from stoker.domain.reports import Frame, SubflowCreated
 from stoker.domain.runs import FlowRun
 from stoker.domain.states import StateRecord, StateType
 from stoker.services.cancelling import cancel
@@ -57,7 +56,8 @@ def test_a_run_that_is_over_cannot_be_cancelled(world):
     world.host()
     run = world.submit()
     world.finish(run)
-    with pytest.raises(Conflict, match="a run that is Completed cannot cancel"):
+    expected = f"flow run {run.name} is Completed already; there is nothing to cancel"
+    with pytest.raises(Conflict, match=expected):
         cancelled(world, run)
 
 
@@ -66,11 +66,20 @@ def test_an_unknown_run_is_named(world):
         world.do(lambda unit: cancel(unit, "nobody"))
 
 
-def test_a_run_in_its_callers_process_takes_no_orders(world):
+@pytest.mark.parametrize(
+    ("parent", "said"),
+    [
+        (None, "flow run inner executes in a script; stop that script"),
+        ("p", "executes in its caller's process; cancel .*: `stoker flow-run cancel p`"),
+    ],
+)
+def test_a_run_in_its_callers_process_takes_no_orders(world, parent, said):
     state = StateRecord(StateType.RUNNING, "Running", 1.0)
-    inner = FlowRun(id="s", name="inner", flow_name="g", state=state, attempt=1)
-    world.frames(Frame("s", 1, 1, [SubflowCreated(inner)]))
-    with pytest.raises(Conflict, match=r"executes in its caller's process; cancel its parent"):
+    inner = FlowRun(
+        id="s", name="inner", flow_name="g", state=state, attempt=1, parent_run_id=parent
+    )
+    world.do(lambda unit: unit.records.insert_subflow(inner))
+    with pytest.raises(Conflict, match=said):
         cancelled(world, inner)
 
 

@@ -28,6 +28,7 @@ from stoker.services.dispatcher import Dispatcher
 from stoker.services.provisioner import Provisioner
 from stoker.services.sweeper import Sweeper
 from stoker.settings import Settings
+from stoker.storage.sqlite.schema import make_home
 from stoker.storage.sqlite.store import SqliteStore
 
 logger = logging.getLogger("stoker.server")
@@ -54,10 +55,11 @@ def serve(settings: Settings) -> None:
     Raises:
         Conflict: Another server runs on this home.
         Invalid: It shall bind beyond loopback, and there is no API key.
-        Unavailable: The port is in use, or the database cannot be opened.
+        Unavailable: The home cannot be made or written, the port is in use, or the database
+            cannot be opened.
     """
     _need_key(settings)
-    settings.home.mkdir(parents=True, exist_ok=True)
+    make_home(settings.home)
     with _lock(settings.home) as claim_home:
         listener = _bind(settings.server_host, settings.server_port)
         with listener:
@@ -88,7 +90,12 @@ def _is_loopback(host: str) -> bool:
 @contextmanager
 def _lock(home: Path) -> Generator[Callable[[str], None]]:
     """Hold the home's lock; yields what writes the server's address beside it."""
-    handle = os.open(home / "server.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        handle = os.open(home / "server.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise Unavailable(
+            f"STOKER_HOME {home} cannot be written: {error.strerror}; set it to a folder that can"
+        ) from None
     file = home / "server.json"
     try:
         try:

@@ -73,6 +73,18 @@ def test_what_is_no_database_is_refused(new_server):
     assert "cannot be opened" in refused(server)
 
 
+@pytest.mark.parametrize(
+    ("home", "said"),
+    [
+        ("/proc/stoker", "STOKER_HOME /proc/stoker cannot be made: No such file or directory; set"),
+        ("/dev/null", "STOKER_HOME /dev/null cannot be made: File exists; set it to a folder"),
+        ("/proc", "STOKER_HOME /proc cannot be written: No such file or directory; set it to"),
+    ],
+)
+def test_a_home_that_cannot_be_used_is_refused(new_server, home, said):
+    assert said in refused(new_server(home))
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_ends_when_told_and_leaves_no_address(new_server, number):
     server = new_server().start()

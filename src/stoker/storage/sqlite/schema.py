@@ -33,10 +33,11 @@ def prepare(path: Path, *, synchronous: str = "FULL") -> sqlite3.Connection:
     """Open a database, made or brought up to date as needed.
 
     Raises:
-        Unavailable: It lies on a network file system, or cannot be opened.
+        Unavailable: Its folder cannot be made or lies on a network file system, or it cannot
+            be opened.
         Conflict: A newer Stoker wrote it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_home(path.parent)
     refuse_network(path.parent)
     _make_private(path)
     connection = connect(path, synchronous=synchronous)
@@ -60,6 +61,17 @@ def prepare(path: Path, *, synchronous: str = "FULL") -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def make_home(folder: Path) -> None:
+    """Make the folder of a home, if it is not there; raise `Unavailable` where that fails."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Unavailable(
+            f"STOKER_HOME {folder} cannot be made: {error.strerror}; set it to a folder that can "
+            "be written"
+        ) from None
 
 
 def _make_private(path: Path) -> None:

@@ -15,7 +15,7 @@ from stoker.bootstrap import open_store
 from stoker.client import backend as http
 from stoker.client.discovery import live_server
 from stoker.domain.deployments import Deployment
-from stoker.domain.errors import Unavailable
+from stoker.domain.errors import NotFound, Unavailable
 from stoker.domain.ids import new_id
 from stoker.domain.reports import Frame, Report
 from stoker.domain.requests import AwaitRun, PutDeployment, ReadRun, StartRun
@@ -101,21 +101,30 @@ class EmbeddedBackend:
 
         Raises:
             Unavailable: The request is to start or await a deployed run.
+            NotFound: There is no such run; or no such pool or queue, which a server makes.
         """
         match request:
             case ReadRun(run_id=run_id):
                 return self._do(lambda records: need_run(records, run_id))
             case PutDeployment(deployment=deployment):
-                return self._do(
-                    lambda records: administration.put_deployment(
-                        Unit(records, time.time()), deployment
-                    )
-                )
+                return self._put_deployment(deployment)
             case StartRun() | AwaitRun():
                 raise Unavailable(
                     f"no server runs on {self._settings.home}, and a deployed flow needs one: "
                     "start it with `stoker up`, or set STOKER_API_URL"
                 )
+
+    def _put_deployment(self, deployment: Deployment) -> Deployment:
+        def put(records: Records) -> Deployment:
+            return administration.put_deployment(Unit(records, time.time()), deployment)
+
+        try:
+            return self._do(put)
+        except NotFound as error:
+            raise NotFound(
+                f"{error}. That needs a server: start one with `stoker up`, which makes the pool "
+                "`default`"
+            ) from None
 
     def close(self) -> None:
         """See `Backend.close`."""

@@ -7,9 +7,11 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from stoker import settings
 from stoker.bootstrap import open_store
@@ -98,6 +100,21 @@ def test_a_deployment_can_be_made(here, backend):
     deployment.entrypoint = "a.py"
     with pytest.raises(Invalid):
         backend.ask(PutDeployment(deployment=deployment))
+
+
+def test_a_deployment_to_no_pool_says_that_a_server_makes_pools(backend):
+    deployment = administration.Deployment(
+        id="", name="d", flow_name="f", entrypoint="a.py:f", path="/p", pool="default"
+    )
+    said = r"no work pool 'default'.*start one with `stoker up`, which makes the pool `default`"
+    with pytest.raises(NotFound, match=said):
+        backend.ask(PutDeployment(deployment=deployment))
+
+
+def test_a_home_that_cannot_be_made_is_said(here):
+    opened = EmbeddedBackend(replace(here, home=Path("/proc/stoker")))
+    with pytest.raises(Unavailable, match=r"^STOKER_HOME /proc/stoker cannot be made: "):
+        opened.report("r", created("r"))
 
 
 @pytest.mark.parametrize("request_", [StartRun(deployment="f/d"), AwaitRun(run_id="r")])

@@ -173,6 +173,7 @@ async def _serve(settings: Settings, store: Store, listener: socket.socket) -> N
     context = Context(
         dispatcher=dispatcher,
         provisioner=provisioner,
+        sweeper=sweeper,
         clock=clock,
         version=version("stoker"),
         home=str(settings.home),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from stoker.ports.clock import Clock
 from stoker.services.dispatcher import Dispatcher
 from stoker.services.provisioner import Provisioner
+from stoker.services.sweeper import Sweeper
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +15,7 @@ class Context:
     Attributes:
         dispatcher: Runs units of work.
         provisioner: Knows the workers.
+        sweeper: Finds who is gone.
         clock: The time.
         version: Stoker's version.
         home: The server's folder.
@@ -24,6 +26,7 @@ class Context:
 
     dispatcher: Dispatcher
     provisioner: Provisioner
+    sweeper: Sweeper
     clock: Clock
     version: str
     home: str

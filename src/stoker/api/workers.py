@@ -109,15 +109,15 @@ class _Conversation:
             name=hello.name,
             pool=hello.pool,
             machine=hello.machine,
+            process=hello.process,
             queues=hello.queues,
             limit=hello.limit,
             started=now,
             last_seen=now,
         )
-        connected = self._provisioner.worker_ids
 
         def work(unit: Unit) -> WorkPool:
-            registering.register_worker(unit, worker, connected)
+            registering.register_worker(unit, worker, hello.launched)
             return need_pool(unit.records, worker.pool)
 
         try:
@@ -131,6 +131,8 @@ class _Conversation:
         )
         self._link.send(welcome)
         self._provisioner.add_worker(worker, self._link)
+        # It may be the one that the hosts of a dead worker wait for.
+        await self._context.sweeper.once()
         return True
 
     async def _heartbeat(self, worker: Worker) -> None:

@@ -1,11 +1,11 @@
-"""Hosts: the long-lived processes that have slots, and the proof of which process one is."""
+"""Hosts: the long-lived processes that have slots."""
 
 from enum import StrEnum
 from typing import Any
 
 from msgspec import Struct, field
 
-from stoker.domain.pools import Machine
+from stoker.domain.pools import ProcessIdentity
 
 
 class HostState(StrEnum):
@@ -22,20 +22,6 @@ class HostState(StrEnum):
     DRAINING = "draining"
     UNREACHABLE = "unreachable"
     DEAD = "dead"
-
-
-class ProcessIdentity(Struct, frozen=True):
-    """A process that cannot be mistaken for a later one with the same pid.
-
-    Attributes:
-        pid: Process id.
-        started: Start time as the kernel counts it (clock ticks since boot).
-        machine: On which machine, in which boot.
-    """
-
-    pid: int
-    started: int
-    machine: Machine
 
 
 class Host(Struct, kw_only=True):

@@ -1,4 +1,4 @@
-"""Work pools, their queues, and the workers that serve them."""
+"""Work pools, their queues, the workers that serve them, and which process one is."""
 
 from typing import Any
 
@@ -82,6 +82,20 @@ class Machine(Struct, frozen=True):
     boot_id: str
 
 
+class ProcessIdentity(Struct, frozen=True):
+    """A process that cannot be mistaken for a later one with the same pid.
+
+    Attributes:
+        pid: Process id.
+        started: Start time as the kernel counts it (clock ticks since boot).
+        machine: On which machine, in which boot.
+    """
+
+    pid: int
+    started: int
+    machine: Machine
+
+
 class Worker(Struct, kw_only=True):
     """A worker process that launches hosts for a pool.
 
@@ -92,6 +106,8 @@ class Worker(Struct, kw_only=True):
         queues: Queues its hosts serve; empty for all.
         limit: Runs at a time on its hosts; None for no limit.
         machine: Where it runs.
+        process: Which process it is: tells whether it has ended.
+        process: Which process it is; proves whether it has ended.
         started: Seconds since the epoch.
         last_seen: Last heartbeat, seconds since the epoch.
         draining: It launches nothing any more.
@@ -101,6 +117,7 @@ class Worker(Struct, kw_only=True):
     name: str
     pool: str
     machine: Machine
+    process: ProcessIdentity | None = None
     queues: list[str] = field(default_factory=list[str])
     limit: int | None = None
     started: float = 0.0

@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from stoker.domain.errors import Conflict
 from stoker.domain.hosts import Host, HostState, ProcessIdentity
@@ -18,8 +18,8 @@ class NotYet(Conflict):
     """The host may try again soon: its worker has not said yet that it launched it."""
 
 
-def register_worker(unit: Unit, worker: Worker, connected: Sequence[str]) -> None:
-    """Take in a worker, and give it the hosts of its machine that no connected worker has.
+def register_worker(unit: Unit, worker: Worker, launched: Collection[str]) -> None:
+    """Take in a worker; the living hosts that it launched are its own, whoever adopted them.
 
     Raises:
         NotFound: There is no such pool, or it has no such queue.
@@ -28,31 +28,50 @@ def register_worker(unit: Unit, worker: Worker, connected: Sequence[str]) -> Non
     need_pool(records, worker.pool)
     need_queues(records, worker.pool, worker.queues)
     records.put_worker(worker)
-    known = {other.id: other for other in records.workers(worker.pool)}
     for host in records.hosts(worker.pool):
-        owner = known.get(host.worker_id or "")
-        same_machine = (
-            host.process.machine == worker.machine
-            if host.process is not None
-            else owner is not None and owner.machine == worker.machine
-        )
-        if host.worker_id not in connected and (same_machine or _rebooted(host, worker)):
-            host.worker_id = worker.id
-            records.put_host(host)
-            records.move_leases(host.id, worker.id)
-    for other in known.values():
-        if other.id != worker.id and other.id not in connected and not _has_hosts(unit, other):
-            records.delete_worker(other.id)
+        if host.id in launched and host.worker_id != worker.id:
+            _hand_over(unit, host, worker)
     unit.demand.add(worker.pool)
 
 
-def _rebooted(host: Host, worker: Worker) -> bool:
-    """Whether a host ran on the worker's machine before that was booted: then it is dead."""
-    return host.process is not None and host.process.machine.name == worker.machine.name
+def adopt(unit: Unit, connected: Collection[str], is_gone: Callable[[Worker], bool]) -> None:
+    """Give the hosts of workers that are gone to connected ones of the same machine.
+
+    Hosts that they had not launched yet are given up, and so are workers without any host.
+
+    Args:
+        unit: The transaction.
+        connected: Ids of connected workers.
+        is_gone: Whether a worker that is not connected has certainly ended.
+    """
+    records = unit.records
+    workers = records.workers()
+    gone = {one.id for one in workers if one.id not in connected and is_gone(one)}
+    present = {one.id for one in workers} - gone
+    heirs = [one for one in workers if one.id in connected and not one.draining]
+    needed: set[str] = set()
+    for host in records.hosts():
+        if not host.pool or host.worker_id in present:
+            continue
+        if host.process is None:
+            lost(unit, host.id, "its worker ended before it launched it")
+            continue
+        # Where the machine was booted since, the heir finds it dead.
+        machine = host.process.machine.name
+        alike = [one for one in heirs if one.pool == host.pool and one.machine.name == machine]
+        if alike:
+            _hand_over(unit, host, alike[0])
+        elif host.worker_id is not None:
+            needed.add(host.worker_id)
+    for worker_id in gone - needed:
+        records.delete_worker(worker_id)
 
 
-def _has_hosts(unit: Unit, worker: Worker) -> bool:
-    return any(host.worker_id == worker.id for host in unit.records.hosts(worker.pool))
+def _hand_over(unit: Unit, host: Host, worker: Worker) -> None:
+    host.worker_id = worker.id
+    unit.records.put_host(host)
+    unit.records.move_leases(host.id, worker.id)
+    unit.demand.add(host.pool)
 
 
 def launched(unit: Unit, host_id: str, process: ProcessIdentity, token_hash: str) -> None:

@@ -4,7 +4,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from stoker.domain.hosts import Host, HostState, ProcessIdentity
-from stoker.services.registering import lost
+from stoker.domain.pools import Worker
+from stoker.services.registering import adopt, lost
 from stoker.services.unit import Unit
 
 SCRIPT_FENCE = 600.0
@@ -33,7 +34,11 @@ class SweepRules:
 
 
 def sweep(unit: Unit, rules: SweepRules) -> None:
-    """Find hosts that are silent, and give up those that are dead beyond doubt or fenced."""
+    """Find hosts that are silent, and give up those that are dead beyond doubt or fenced.
+
+    The hosts of a worker that is gone are given to another of its machine.
+    """
+    adopt(unit, rules.workers, lambda worker: _is_gone(unit, worker, rules))
     for host in unit.records.hosts():
         if not host.pool:
             _script(unit, host, rules)
@@ -45,6 +50,14 @@ def sweep(unit: Unit, rules: SweepRules) -> None:
                 lost(unit, host.id, f"it did not register within {rules.launch_timeout:g} s")
         elif host.process is not None and host.lease_until and host.lease_until < unit.now:
             _silent(unit, host, rules)
+
+
+def _is_gone(unit: Unit, worker: Worker, rules: SweepRules) -> bool:
+    """Whether a worker that is not connected is dead, or has had a full term to come back."""
+    dead = rules.is_dead(worker.process) if worker.process is not None else None
+    if dead is not None:
+        return dead
+    return max(worker.last_seen, rules.up_since) + rules.lease < unit.now
 
 
 def _overdue(unit: Unit, since: float, rules: SweepRules) -> bool:

@@ -1,7 +1,7 @@
 """The conversation of a worker and the API: one msgpack message per WebSocket message."""
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from stoker.domain.hosts import HostOrder, ProcessIdentity
 from stoker.domain.pools import Machine
@@ -12,7 +12,10 @@ from stoker.wire.host import WIRE_VERSION
 
 
 class WorkerHello(Struct, tag="hello", kw_only=True):
-    """First message of a worker on a connection."""
+    """First message of a worker on a connection.
+
+    ``launched`` are the hosts that it launched itself and that live.
+    """
 
     worker_id: str
     name: str
@@ -20,6 +23,8 @@ class WorkerHello(Struct, tag="hello", kw_only=True):
     queues: list[str]
     limit: int | None
     machine: Machine
+    process: ProcessIdentity
+    launched: list[str] = field(default_factory=list[str])
     wire_version: int = WIRE_VERSION
 
 

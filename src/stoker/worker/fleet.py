@@ -61,6 +61,11 @@ class Fleet:
         self.alive: dict[str, Ship] = {}
         self.dead: dict[str, str] = {}
 
+    @property
+    def launched(self) -> list[str]:
+        """Ids of the living hosts that this worker launched itself."""
+        return [host_id for host_id, ship in self.alive.items() if ship.token_hash]
+
     async def follow(self, orders: list[HostOrder]) -> float | None:
         """Do what the server ordered; return the seconds until it can be tried further."""
         for order in orders:

@@ -21,7 +21,7 @@ from stoker.domain.names import readable_name
 from stoker.host.spool import read_frames, spool_path
 from stoker.ports.clock import Clock
 from stoker.ports.launcher import HostConfig, Launcher, OnExit
-from stoker.process_identity import this_machine
+from stoker.process_identity import identify
 from stoker.wire import worker as wire
 from stoker.worker.fleet import Fleet
 
@@ -182,13 +182,16 @@ class Worker:
             delay = min(LAST_DELAY, delay * 2)
 
     async def _introduce(self, connection: ClientConnection) -> wire.WorkerWelcome:
+        me = identify()
         hello = wire.WorkerHello(
             worker_id=self.id,
             name=self.name,
             pool=self._config.pool,
             queues=self._config.queues,
             limit=self._config.limit,
-            machine=this_machine(),
+            machine=me.machine,
+            process=me,
+            launched=self._fleet.launched if self._fleet is not None else [],
         )
         await connection.send(wire.encode(hello))
         async with asyncio.timeout(ANSWER_TIME):

@@ -243,6 +243,8 @@ class FakeWorker(Party):
         super().__init__(socket, worker_wire.encode, worker_wire.ToWorker)
         hello = {"name": "bold-oak", "pool": "pool", "queues": [], "limit": None, **fields}
         hello.setdefault("machine", this_machine())
+        # No process of this test: once it is not connected it is proved dead.
+        hello.setdefault("process", ProcessIdentity(1, 0, this_machine()))
         self.say(worker_wire.WorkerHello(worker_id=worker_id, **hello))
 
     def orders(self, number: int) -> list[Any]:

@@ -20,7 +20,7 @@ from stoker.domain.hosts import ProcessIdentity
 from stoker.host.spool import read_frames, spool_path
 from stoker.launchers.process import ProcessLauncher
 from stoker.ports.launcher import Launch, OnExit
-from stoker.process_identity import is_alive, this_machine
+from stoker.process_identity import identify, is_alive, this_machine
 from stoker.testing.fake_api import FakeApi
 from stoker.wire import host as host_wire
 from stoker.wire import worker as wire
@@ -171,6 +171,9 @@ async def test_an_ordered_host_is_launched_once(
     again = await orderer.heard(wire.HostLaunched, 2)
     assert again[0] == again[1]
     assert len(launched) == 1
+    first, second = await orderer.heard(wire.WorkerHello, 2)
+    assert (first.launched, second.launched) == ([], ["h1"])
+    assert first.process == second.process == identify()
 
 
 async def test_a_killed_host_is_lost(

@@ -85,10 +85,10 @@ class World:
         )
         return self.do(lambda unit: administration.put_deployment(unit, deployment))
 
-    def worker(self, name: str = "w", pool: str = "pool", connected=(), **fields: Any) -> Worker:
+    def worker(self, name: str = "w", pool: str = "pool", **fields: Any) -> Worker:
         fields.setdefault("machine", MACHINE)
         worker = Worker(id=name, name=name, pool=pool, **fields)
-        self.do(lambda unit: registering.register_worker(unit, worker, connected))
+        self.do(lambda unit: registering.register_worker(unit, worker, []))
         return worker
 
     def host(

@@ -208,7 +208,7 @@ def test_queued_runs_follow_their_deployment_into_another_lane(world):
 
 
 def test_the_worker_with_the_fewest_hosts_is_asked(world):
-    world.worker("v", connected=["w"])
+    world.worker("v")
     knobs(world, min=3)
     hosts = planned(world, one_worker("w"), one_worker("v")).requested
     assert sorted(host.worker_id for host in hosts) in (["v", "v", "w"], ["v", "w", "w"])

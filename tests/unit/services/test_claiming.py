@@ -70,7 +70,7 @@ def test_a_full_queue_never_blocks_another(world):
 
 def test_a_worker_runs_no_more_than_its_limit_over_all_its_hosts(world):
     world.worker("w", limit=2)
-    world.worker("v", connected=["w"])
+    world.worker("v")
     world.host("h1", slots=2)
     world.host("h2", slots=2)
     runs = batch(world, 3)

@@ -215,7 +215,7 @@ def test_a_child_of_another_queue_or_pool_counts_there(world):
 
 def test_a_child_in_another_pool_borrows_nothing(tight):
     tight.pool("other")
-    tight.worker("v", "other", connected=["w"])
+    tight.worker("v", "other")
     tight.deployment("o", pool="other")
     tight.host("ho", "other", worker_id="v", slots=1)
     lease = tight.lease(tight.child(started(tight), "f/o"))

@@ -60,7 +60,7 @@ class Lending(RuleBasedStateMachine):
                 variables = {"memory": lane}
                 world.deployment(f"{queue}{lane}", queue=queue, job_variables=variables)
         for worker, limit in self.worker_limits.items():
-            world.worker(worker, connected=WORKERS, limit=limit)
+            world.worker(worker, limit=limit)
         for worker, lane in zip(WORKERS, LANES, strict=True):
             self.add_host(worker, lane, 2)
         self.add_host("w1", 2, 1)

@@ -285,8 +285,12 @@ def worker(name: str, machine: Machine = HERE, pool: str = "pool") -> Worker:
     return Worker(id=name, name=name, pool=pool, machine=machine)
 
 
-def register(world, one: Worker, *connected: str) -> None:
-    world.do(lambda unit: registering.register_worker(unit, one, connected))
+def register(world, one: Worker, *launched: str) -> None:
+    world.do(lambda unit: registering.register_worker(unit, one, launched))
+
+
+def adopt(world, *connected: str, gone=("w",)) -> None:
+    world.do(lambda unit: registering.adopt(unit, connected, lambda one: one.id in gone))
 
 
 def workers(world) -> list[str]:
@@ -306,26 +310,43 @@ def test_a_worker_needs_its_queues(world):
     assert "u" not in workers(world)
 
 
-def test_a_new_worker_adopts_the_hosts_of_one_that_is_gone_with_their_leases(world):
+def test_a_worker_adopts_the_hosts_of_one_that_is_gone_with_their_leases(world):
     world.host()
     run = world.submit()
     register(world, worker("v"))
+    adopt(world, "v")
     assert world.stored().worker_id == "v"
     assert world.lease(run).worker_id == "v"
     assert workers(world) == ["v"]
     assert world.last.demand == {"pool"}
 
 
-def test_hosts_of_a_connected_worker_stay_its_own(world):
+def test_hosts_of_a_worker_that_may_come_back_stay_its_own(world):
     world.host()
-    register(world, worker("v"), "w")
+    register(world, worker("v"))
+    adopt(world, "v", gone=())
     assert world.stored().worker_id == "w"
+    adopt(world, "v", "w", gone=("w",))
+    assert world.stored().worker_id == "w", "it is connected"
     assert sorted(workers(world)) == ["v", "w"]
 
 
-def test_a_worker_of_another_machine_cannot_watch_them(world):
+def test_a_worker_takes_back_what_it_launched(world):
+    world.host()
+    run = world.submit()
+    register(world, worker("v"))
+    adopt(world, "v")
+    register(world, worker("w"), "h")
+    assert world.stored().worker_id == "w"
+    assert world.lease(run).worker_id == "w"
+
+
+def test_a_worker_of_another_machine_or_pool_cannot_watch_them(world):
+    world.pool("other")
     world.host()
     register(world, worker("v", ELSEWHERE))
+    register(world, worker("u", pool="other"))
+    adopt(world, "v", "u")
     assert world.stored().worker_id == "w"
     assert sorted(workers(world)) == ["v", "w"], "who has hosts is kept"
 
@@ -333,15 +354,24 @@ def test_a_worker_of_another_machine_cannot_watch_them(world):
 def test_a_worker_adopts_hosts_of_before_the_boot_to_find_them_dead(world):
     world.host()
     register(world, worker("v", REBOOTED))
+    adopt(world, "v")
     assert world.stored().worker_id == "v"
 
 
-def test_a_host_that_was_only_ordered_is_adopted_by_the_machine_of_its_worker(world):
-    ordered(world)
-    register(world, worker("v", ELSEWHERE))
+def test_a_worker_that_leaves_adopts_nothing(world):
+    world.host()
+    register(world, replace(worker("v"), draining=True))
+    adopt(world, "v")
     assert world.stored().worker_id == "w"
-    register(world, worker("u"))
-    assert world.stored().worker_id == "u"
+
+
+def test_a_host_that_was_only_ordered_is_given_up_with_its_worker(world):
+    ordered(world)
+    adopt(world, gone=())
+    assert world.stored().state is HostState.REQUESTED
+    adopt(world)
+    assert world.stored().state is HostState.DEAD
+    assert world.last.demand == {"pool"}
 
 
 # Scripts

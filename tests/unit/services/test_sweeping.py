@@ -94,6 +94,7 @@ def test_a_server_that_was_down_grants_a_full_term(world):
 
 
 def test_an_ordered_host_is_given_up_only_when_its_worker_is_gone(world):
+    world.worker("w", process=PROCESS)
     host = Host(id="h", pool="pool", lane="l", worker_id="w", requested=1000.0)
     world.do(lambda unit: unit.records.put_host(host))
     world.now = 1061.0
@@ -167,3 +168,39 @@ def test_a_script_of_another_machine_is_given_up_after_a_while(world, script):
     swept(world, dead=None)
     assert world.state(script) is StateType.CRASHED
     assert "silent for 600 s" in world.run(script).state.message
+
+
+# Workers that are gone
+
+
+def adopter(world, process: ProcessIdentity | None) -> None:
+    """The owner of a living host, and another worker of its machine."""
+    world.worker("w", process=process, last_seen=world.now)
+    world.host(process=PROCESS)
+    world.worker("v", machine=PROCESS.machine)
+    world.do(lambda unit: unit.records.renew_host("h", 1e9))
+
+
+@pytest.mark.parametrize(("dead", "owner"), [(True, "v"), (False, "w"), (None, "w")])
+def test_hosts_of_a_worker_that_is_proved_dead_are_adopted_at_once(world, dead, owner):
+    adopter(world, PROCESS)
+    swept(world, workers=["v"], dead=dead)
+    assert world.stored().worker_id == owner
+
+
+@pytest.mark.parametrize(("seen", "up_since"), [(1000.0, 0.0), (1000.0, 1010.0)])
+def test_a_worker_that_nobody_can_look_at_has_a_term_to_come_back(world, seen, up_since):
+    adopter(world, None)
+    world.now = max(seen, up_since) + 30.0
+    swept(world, workers=["v"], up_since=up_since, dead=None)
+    assert world.stored().worker_id == "w"
+    world.now += 1
+    swept(world, workers=["v"], up_since=up_since, dead=None)
+    assert world.stored().worker_id == "v"
+
+
+def test_a_living_worker_keeps_its_hosts_however_long_it_is_not_connected(world):
+    adopter(world, PROCESS)
+    world.now = 5000.0
+    swept(world, workers=["v"], dead=False)
+    assert world.stored().worker_id == "w"

@@ -22,6 +22,8 @@ from stoker.host.control import Exited, FilesRead, Forked, ImportFailed, Ready
 CONTROL_FD = 3
 STAMPS_PER_MESSAGE = 200
 TEXT_LIMIT = 32_000
+PAUSE = 0.2
+"""Seconds until a fork is tried again for which the system had no process, memory or file left."""
 
 
 class Zygote:
@@ -42,6 +44,7 @@ class Zygote:
         self._retired = False
         self._random_state: int | None = None
         self._fence: float | None = None
+        self._fork_at = 0.0
 
     def serve(self) -> None:
         """Import, then fork as ordered until retired."""
@@ -108,16 +111,18 @@ class Zygote:
                     return
             if self._fence is not None and linux.boot_time() >= self._fence:
                 return
-            if self._owed:
-                self._owed -= 1
+            if self._owed and linux.boot_time() >= self._fork_at:
                 self._fork(module, runner)
 
     def _patience(self) -> float | None:
+        """How long to wait for an order, in milliseconds; None is for ever."""
+        times = [] if self._fence is None else [self._fence]
         if self._owed:
-            return 0
-        if self._fence is None:
+            times.append(self._fork_at)
+        if not times:
             return None
-        return max(0.0, self._fence - linux.boot_time()) * 1000 + 1
+        left = min(times) - linux.boot_time()
+        return left * 1000 + 1 if left > 0 else 0
 
     def _take_order(self) -> bool:
         packet = self._link.recv(control.MAX_PACKET)
@@ -140,20 +145,31 @@ class Zygote:
         return True
 
     def _fork(self, module: ModuleType, runner: runners.Runner) -> None:
-        ours, theirs = socket.socketpair()
-        out, err = os.pipe(), os.pipe()
+        """Fork a child that is owed; later, where the system has no more to give."""
+        opened: list[int] = []
         mother = os.getpid()
-        pid = os.fork()
+        try:
+            pair = socket.socketpair()
+            opened += [end.detach() for end in pair]
+            opened += os.pipe()
+            opened += os.pipe()
+            pid = os.fork()
+        except OSError as error:
+            for fd in opened:
+                os.close(fd)
+            self._put_off(error)
+            return
+        ours, theirs, out, out_end, err, err_end = opened
         if pid == 0:
             signal.set_wakeup_fd(-1)
-            for fd in (*self._inherited, ours.fileno(), out[0], err[0]):
+            for fd in (*self._inherited, ours, out, err):
                 os.close(fd)
             child.live(
                 child.Birth(
                     mother=mother,
-                    link=theirs,
-                    out=out[1],
-                    err=err[1],
+                    link=socket.socket(fileno=theirs),
+                    out=out_end,
+                    err=err_end,
                     tmp=os.path.join(self._setup.tmp, str(os.getpid())),
                     random_state=self._random_state,
                 ),
@@ -161,14 +177,25 @@ class Zygote:
                 runner,
             )
         self._children.add(pid)
-        theirs.close()
-        os.close(out[1])
-        os.close(err[1])
-        fds = [ours.fileno(), out[0], err[0]]
-        socket.send_fds(self._link, [control.encode(Forked(pid))], fds)
-        ours.close()
-        os.close(out[0])
-        os.close(err[0])
+        try:
+            socket.send_fds(self._link, [control.encode(Forked(pid))], [ours, out, err])
+        except (BrokenPipeError, ConnectionResetError):
+            raise
+        except OSError as error:
+            # Too many descriptors are on their way. Without its connection the child ends itself.
+            self._put_off(error)
+        else:
+            self._owed -= 1
+            self._fork_at = 0.0
+        finally:
+            for fd in opened:
+                os.close(fd)
+
+    def _put_off(self, error: OSError) -> None:
+        if not self._fork_at:
+            sys.stderr.write(f"stoker: cannot fork, trying again: {error}\n")
+            sys.stderr.flush()
+        self._fork_at = linux.boot_time() + PAUSE
 
     def _reap(self) -> None:
         ended = linux.reap()
@@ -231,6 +258,8 @@ def main() -> None:
         Zygote(link, setup).serve()
     except (BrokenPipeError, ConnectionResetError):
         pass  # The agent is gone, and this process is about to be killed.
+    except BaseException:
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import signal
 import time
 from pathlib import Path
@@ -90,6 +91,28 @@ async def test_killed_zygote(api: FakeApi, host: HostProcess, code: Code, tmp_pa
         assert finished.state.type is StateType.CRASHED
     await gone(pids + helpers)
     assert await host.value(code, "hello") == "hello you"
+
+
+async def test_a_zygote_that_cannot_fork_tries_again(
+    api: FakeApi, host: HostProcess, code: Code, tmp_path: Path
+) -> None:
+    flag = tmp_path / "x"
+    running = await host.assign(code, "wait", parameters={"path": str(flag)})
+    await begun(api, running)
+    (zygote,) = host.zygotes()
+    before = resource.prlimit(zygote, resource.RLIMIT_NOFILE)
+    resource.prlimit(zygote, resource.RLIMIT_NOFILE, (3, before[1]))
+    waiting = [await host.assign(code, "wait", parameters={"path": str(flag)}) for _ in range(4)]
+    for run_id in waiting[:2]:
+        await begun(api, run_id)
+    # The children that waited are used up, and there can be no more for now.
+    resource.prlimit(zygote, resource.RLIMIT_NOFILE, before)
+    for run_id in waiting[2:]:
+        await begun(api, run_id)
+    flag.touch()
+    for run_id in (running, *waiting):
+        assert (await api.finished(run_id)).state.name == "Completed"
+    assert host.zygotes() == [zygote]
 
 
 async def test_killed_agent_leaves_what_a_launcher_clears(

@@ -91,6 +91,8 @@ class PipeBackend:
 
     def _forget(self) -> None:
         self.forked = True
+        # Another thread may have held it at the fork; there is none here to release it.
+        self._writing = threading.Lock()
         self._link.close()
 
     def report(self, run_id: str, *reports: Report) -> None:

@@ -110,3 +110,14 @@ def test_a_request_that_is_too_large_is_refused(
     monkeypatch.setattr(cutting, "REPORT_LIMIT", 100_000)
     with pytest.raises(Invalid, match="the request takes"):
         agent.backend.ask(StartRun(deployment="a/b", parameters={"a": "x" * 200_000}))
+
+
+def test_a_fork_while_a_thread_writes(agent: Agent) -> None:
+    agent.backend._writing.acquire()
+    agent.backend._forget()
+    reporting = threading.Thread(
+        target=agent.backend.report, args=("r", Logged([line("a")])), daemon=True
+    )
+    reporting.start()
+    reporting.join(5)
+    assert not reporting.is_alive()

@@ -34,6 +34,9 @@ __all__ = [
 
 T = TypeVar("T")
 
+BACKSTOP_GRACE = 2.0
+"""Seconds that a run has to clean up after its time limit, before its host ends it."""
+
 PROJECT_MARKERS = ("stoker.toml", "pyproject.toml", ".git")
 
 
@@ -420,10 +423,21 @@ def _described(
         signature=signature,
         job_variables=dict(job_variables or {}),
         tags=list(tags),
-        timeout=flow.timeout,
+        timeout=_backstop(flow),
         created=now,
         updated=now,
     )
+
+
+def _backstop(flow: "Flow[..., Any]") -> float | None:
+    """Seconds after which a host ends a run that its own time limit did not end.
+
+    That is for code in C that no signal gets out of: all else ends by its own limit, in order.
+    """
+    if flow.timeout is None:
+        return None
+    policy = flow.plan.retries
+    return flow.timeout * (policy.retries + 1) + policy.longest() + BACKSTOP_GRACE
 
 
 def _attribute_of(module: ModuleType, flow: "Flow[..., Any]", file: str) -> str:

@@ -33,6 +33,18 @@ class RetryPolicy(Struct, frozen=True):
             return 0.0
         return self.delays[min(run_count, len(self.delays)) - 1]
 
+    def longest(self) -> float:
+        """Return the seconds of all delays together, at most.
+
+        Example:
+            >>> RetryPolicy(3, (1.0, 5.0)).longest()
+            11.0
+        """
+        if not self.delays:
+            return 0.0
+        repeated = max(0, self.retries - len(self.delays)) * self.delays[-1]
+        return (sum(self.delays[: self.retries]) + repeated) * (1 + self.jitter)
+
 
 NEVER = RetryPolicy()
 

@@ -35,6 +35,19 @@ def hang(gate: str) -> None:
     time.sleep(3600)
 
 
+@flow(timeout_seconds=0.5, retries=1)
+def sleep_once(file: str) -> str:
+    """Sleep too long at the first attempt, and clean up after it."""
+    if os.path.exists(file):
+        return "in time"
+    try:
+        time.sleep(3600)
+    finally:
+        with open(file, "w") as opened:
+            opened.write("cleaned up")
+    return "never"
+
+
 @flow(timeout_seconds=0.5)
 def spin() -> None:
     """Hang in a loop that swallows what is raised in it."""

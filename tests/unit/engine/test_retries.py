@@ -39,3 +39,18 @@ def test_jitter_only_adds() -> None:
     assert all(10.0 <= seconds <= 15.0 for seconds in drawn)
     assert max(drawn) - min(drawn) > 1.0
     assert seconds_of(Sleep(10.0)) == 10.0
+
+
+@pytest.mark.parametrize(
+    ("policy", "seconds"),
+    [
+        (NEVER, 0.0),
+        (RetryPolicy(3), 0.0),
+        (RetryPolicy(3, (2.0,)), 6.0),
+        (RetryPolicy(3, (1.0, 5.0)), 11.0),
+        (RetryPolicy(1, (1.0, 5.0)), 1.0),
+        (RetryPolicy(2, (4.0,), 0.5), 12.0),
+    ],
+)
+def test_how_long_all_delays_can_take(policy: RetryPolicy, seconds: float) -> None:
+    assert policy.longest() == seconds

@@ -409,3 +409,23 @@ def test_prepare_builds_the_validators() -> None:
     runner.prepare(module)
     assert typed.signature._checks is not None
     assert list(typed.signature._checks) == ["x"]
+
+
+def test_a_flow_that_sleeps_is_ended_by_its_own_limit_in_order(child: Child) -> None:
+    order = []
+
+    @flow(
+        timeout_seconds=0.02,
+        retries=1,
+        on_failure=[lambda _flow, _run, state: order.append(state.name)],
+    )
+    def sleeps():
+        try:
+            time.sleep(DEADLINE)
+        finally:
+            order.append("cleaned up")
+
+    finished = child.run(sleeps)
+    assert (finished.state.type, finished.state.name) == (StateType.FAILED, "TimedOut")
+    assert order == ["cleaned up", "cleaned up", "TimedOut"]
+    assert "longer than 0.02 s" in child.backend.lines()[-1].message

@@ -64,7 +64,8 @@ def resolve(template: Json, job_variables: Json) -> Json:
 
     Raises:
         Invalid: ``job_variables`` names a variable that the template does not have, or gives it
-            a value of another type; or the template is none.
+            a value of another type; or the template is none; or no process can have the
+            environment, interpreter or folder that comes of it.
 
     Example:
         >>> resolve(PROCESS_TEMPLATE, {"env": {"A": "1"}})["env"]
@@ -81,7 +82,9 @@ def resolve(template: Json, job_variables: Json) -> Json:
     for name, value in job_variables.items():
         _check_type(name, value, properties[name])
         values[name] = {**(values.get("env") or {}), **value} if name == "env" else value
-    return cast(Json, _fill(template.get("job_configuration", {}), values))
+    configuration = cast(Json, _fill(template.get("job_configuration", {}), values))
+    _check_code(configuration)
+    return configuration
 
 
 class _Variables(msgspec.Struct, frozen=True):
@@ -119,6 +122,24 @@ def _check_type(name: str, value: object, schema: Json) -> None:
         return
     if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
         raise Invalid(f"the variable {name!r} must be of type {wanted}, not {value!r}")
+
+
+def _check_code(configuration: Json) -> None:
+    """Refuse what ``execve`` would, where whoever wrote it is told."""
+    env: object = configuration.get("env")
+    if env is not None and not isinstance(env, dict):
+        raise Invalid(f"env must be of type object, not {env!r}")
+    for name, value in text_values(cast(Json | None, env)).items():
+        if not name or "=" in name or "\0" in name:
+            raise Invalid(
+                f"{name!r} cannot name an environment variable: it must have a name without "
+                "'=' and NUL"
+            )
+        if "\0" in value:
+            raise Invalid(f"the environment variable {name!r} has a NUL in its value")
+    for key in ("python", "working_dir"):
+        if "\0" in str(configuration.get(key) or ""):
+            raise Invalid(f"{key} has a NUL in it")
 
 
 def _fill(part: object, values: Json) -> object:

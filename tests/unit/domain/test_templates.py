@@ -100,10 +100,11 @@ def test_a_template_of_another_shape_is_refused(template):
         resolve(template, {})
 
 
-TEXT = st.text(max_size=5)
+TEXT = st.text(st.characters(exclude_characters="\0"), max_size=5)
+NAME = st.text(st.characters(exclude_characters="\0="), min_size=1, max_size=5)
 
 
-@given(st.dictionaries(TEXT, TEXT), TEXT, TEXT)
+@given(st.dictionaries(NAME, TEXT), TEXT, TEXT)
 def test_what_belongs_to_the_code_makes_no_lane(env, python, working_dir):
     pool = WorkPool(id="p", name="p")
     variables = {"env": env, "python": python, "working_dir": working_dir}
@@ -145,3 +146,24 @@ def test_code_of_another_import_environment_is_another_zygote():
 def test_an_environment_may_hold_numbers_or_be_missing():
     assert text_values({"A": 1, "B": 1.5, "C": "x"}) == {"A": "1", "B": "1.5", "C": "x"}
     assert text_values(None) == {}
+
+
+@pytest.mark.parametrize(
+    ("variables", "problem"),
+    [
+        ({"env": {"A=B": "1"}}, "'A=B' cannot name an environment variable"),
+        ({"env": {"": "1"}}, "'' cannot name an environment variable"),
+        ({"env": {"A\0": "1"}}, "cannot name an environment variable"),
+        ({"env": {"A": "1\0"}}, "'A' has a NUL in its value"),
+        ({"python": "/bin/python\0"}, "python has a NUL"),
+        ({"working_dir": "/w\0"}, "working_dir has a NUL"),
+    ],
+)
+def test_what_no_process_can_have_is_refused(variables, problem):
+    with pytest.raises(Invalid, match=problem):
+        resolve(PROCESS_TEMPLATE, variables)
+
+
+def test_a_template_whose_environment_is_none_is_refused():
+    with pytest.raises(Invalid, match="env must be of type object"):
+        resolve({"job_configuration": {"env": "A=1"}}, {})

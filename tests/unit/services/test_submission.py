@@ -121,3 +121,10 @@ def test_the_runs_of_a_batch_are_queued_in_its_order(world):
     runs = world.do(lambda unit: submit(unit, [StartRun(deployment="f/d")] * 20))
     queued = world.read(lambda records: records.queued("pool", "default", runs[0].lane, 99))
     assert [run.id for run in queued] == [run.id for run in runs]
+
+
+def test_job_variables_that_no_process_can_have_are_refused(world):
+    with pytest.raises(Invalid, match="cannot name an environment variable"):
+        world.submit(job_variables={"env": {"A=B": "1"}})
+    with pytest.raises(Invalid, match="cannot name an environment variable"):
+        world.deployment(job_variables={"env": {"": "1"}})

@@ -49,7 +49,8 @@ class _Claim:
         self._queues = {queue.name: queue for queue in unit.records.queues(pool.name)}
         self._usage = unit.records.usage(pool.name)
         self._full: set[tuple[str, ...]] = set()
-        self._up: dict[str, bool] = {}
+        self._limits = {one.id: one.limit for one in unit.records.workers(pool.name)}
+        self._owners: dict[str, str | None] = {}
 
     def run(self) -> None:
         for run in self._unit.records.queued_nested(self._pool.name):
@@ -111,21 +112,25 @@ class _Claim:
             used = self._usage.hosts.get(host.id, 0)
             if host.lane != lane or not host.serves(queue) or not (lent or used < host.slots):
                 continue
-            of_worker = self._usage.workers.get(host.worker_id, 0)
-            if host.worker_id not in lent_workers and not has_room(host.worker_limit, of_worker):
-                continue
             rank = (not lent, code.key not in host.codes, used)
-            if (best_rank is None or rank < best_rank) and self._is_up(host):
+            if best_rank is not None and rank >= best_rank:
+                continue
+            owner = self._owner(host)
+            if owner is not None and (owner in lent_workers or self._worker_has_room(owner)):
                 best, best_rank = host, rank
         return best
 
-    def _is_up(self, host: ReadyHost) -> bool:
-        """Whether the store agrees: a host may have been given up while its socket is open."""
-        known = self._up.get(host.id)
-        if known is None:
+    def _owner(self, host: ReadyHost) -> str | None:
+        """The worker of a host by the store, where another may have adopted it by now.
+
+        None where the store says that it is not up: it may have been given up while its socket
+        is open.
+        """
+        if host.id not in self._owners:
             stored = self._unit.records.host(host.id)
-            known = self._up[host.id] = stored is not None and stored.state is HostState.UP
-        return known
+            up = stored if stored is not None and stored.state is HostState.UP else None
+            self._owners[host.id] = up and (up.worker_id or "")
+        return self._owners[host.id]
 
     def _claim_nested(self, run: FlowRun) -> None:
         queue = self._queues.get(run.queue or "")
@@ -164,17 +169,12 @@ class _Claim:
         Without them two parents that wait for children in each other's queue would block each
         other. A slot is not among them: for lack of those a host more is launched.
         """
-        workers = {host.worker_id: host.worker_limit for host in self._hosts}
         return [
             Lendable(
                 lease=one.lease,
                 pool=one.pool and not self._pool_has_room(),
                 queue=one.queue and not self._queue_has_room(one.lease.queue),
-                worker=one.worker
-                and not has_room(
-                    workers.get(one.lease.worker_id),
-                    self._usage.workers.get(one.lease.worker_id, 0),
-                ),
+                worker=one.worker and not self._worker_has_room(one.lease.worker_id),
                 slot=False,
             )
             for one in self._unit.records.waiting_leases(self._pool.name)
@@ -186,6 +186,9 @@ class _Claim:
     def _queue_has_room(self, name: str) -> bool:
         queue = self._queues.get(name)
         return queue is None or has_room(queue.concurrency_limit, self._usage.queues.get(name, 0))
+
+    def _worker_has_room(self, worker_id: str) -> bool:
+        return has_room(self._limits.get(worker_id), self._usage.workers.get(worker_id, 0))
 
     def _take(
         self,
@@ -203,7 +206,7 @@ class _Claim:
             attempt=run.attempt,
             pool=self._pool.name,
             queue=run.queue or "",
-            worker_id=host.worker_id,
+            worker_id=self._owner(host) or "",
             host_id=host.id,
         )
         _borrow(lease, lenders)

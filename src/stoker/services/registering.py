@@ -133,14 +133,10 @@ def renew(unit: Unit, host_id: str, lease_until: float) -> bool:
 
 def ready_host(unit: Unit, host: Host) -> ReadyHost:
     """What claiming needs to know of a host."""
-    limits = {worker.id: worker.limit for worker in unit.records.workers(host.pool)}
-    worker_id = host.worker_id or ""
     return ReadyHost(
         id=host.id,
         pool=host.pool,
         lane=host.lane,
-        worker_id=worker_id,
-        worker_limit=limits.get(worker_id),
         queues=host.queues,
         slots=host.slots,
         requested=host.requested,

@@ -16,8 +16,6 @@ class ReadyHost:
         id: The host.
         pool: Its pool.
         lane: Its lane.
-        worker_id: Its worker.
-        worker_limit: Runs at a time over all hosts of that worker.
         queues: Queues that it serves; empty for all.
         slots: Runs that it takes at a time.
         requested: When it was asked for, seconds since the epoch.
@@ -29,8 +27,6 @@ class ReadyHost:
     id: str
     pool: str
     lane: str
-    worker_id: str
-    worker_limit: int | None
     queues: Sequence[str]
     slots: int
     requested: float

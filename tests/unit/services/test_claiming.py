@@ -79,6 +79,17 @@ def test_a_worker_runs_no_more_than_its_limit_over_all_its_hosts(world):
     assert world.given() == [runs[2]]
 
 
+def test_hosts_that_were_adopted_count_against_the_limit_of_their_new_worker(world):
+    world.worker("w", limit=8)
+    world.host("h1", slots=8)
+    world.host("h2", slots=8)
+    world.worker("v", limit=2, machine=world.stored("h1").process.machine)
+    world.do(lambda unit: registering.adopt(unit, ["v"], lambda _: True))
+    runs = batch(world, 3)
+    assert [world.state(run) for run in runs] == [StateType.PENDING] * 2 + [StateType.SCHEDULED]
+    assert {world.lease(run).worker_id for run in runs[:2]} == {"v"}
+
+
 def test_a_paused_pool_starts_nothing_until_it_goes_on(world):
     pool_is(world, paused=True)
     world.host(slots=8)

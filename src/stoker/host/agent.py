@@ -43,9 +43,10 @@ class Agent:
 
     Args:
         config: What it was told.
+        file_limit: Descriptors that its zygotes and runs may have open each.
     """
 
-    def __init__(self, config: HostConfig) -> None:
+    def __init__(self, config: HostConfig, file_limit: int) -> None:
         self._config = config
         self._tmp = Path(config.home) / "tmp" / config.host_id
         self._outbox = Outbox(Spool(spool_path(config.home, config.host_id)), self._wake)
@@ -53,7 +54,7 @@ class Agent:
             host_id=config.host_id, token=config.token, process=identify(), slots=config.slots
         )
         self._link = ServerLink(config.api_url, hello, self._outbox, self)
-        nest = Nest(clean_environment(config), str(self._tmp))
+        nest = Nest(clean_environment(config), str(self._tmp), file_limit)
         self._roster = Roster(config, nest, self._outbox, self._link, self._leave)
         self._fence_after = config.fence_after
         self._alive = linux.boot_time()
@@ -179,15 +180,20 @@ def clean_environment(config: HostConfig) -> dict[str, str]:
     return kept | {"STOKER_HOME": config.home, "STOKER_HOST_ID": config.host_id}
 
 
-def raise_file_limit() -> None:
-    """Allow as many descriptors as the system does: every child takes three."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+def raise_file_limit() -> int:
+    """Allow as many descriptors as the system does: every child takes three.
+
+    Returns the former limit. Runs keep it: it may be low for the sake of what they use
+    (``select`` takes no descriptor above 1023; some programs close all that there may be).
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return soft
 
 
-async def serve(config: HostConfig) -> int:
+async def serve(config: HostConfig, file_limit: int) -> int:
     """Run an agent in this process."""
-    return await Agent(config).run()
+    return await Agent(config, file_limit).run()
 
 
 def main() -> None:
@@ -197,7 +203,7 @@ def main() -> None:
     config = msgspec.json.decode(sys.stdin.buffer.readline(), type=HostConfig)
     linux.forbid_dumps()
     linux.become_subreaper()
-    work: Coroutine[Any, Any, int] = serve(config)
+    work: Coroutine[Any, Any, int] = serve(config, raise_file_limit())
     sys.exit(uvloop.run(work))
 
 

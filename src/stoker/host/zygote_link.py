@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import resource
 import signal
 import sys
 from collections import deque
@@ -16,6 +17,9 @@ from stoker.host import control, loader
 from stoker.host.child_link import ChildLink, Listener
 from stoker.host.control import FileStamp
 from stoker.host.zygote import CONTROL_FD
+
+PAUSE = 0.2
+"""Seconds until a child is ordered again for which the agent had no descriptors left."""
 
 
 class ZygoteState(StrEnum):
@@ -58,10 +62,12 @@ class Nest(msgspec.Struct, frozen=True):
     Attributes:
         environ: Their environment, less their code's own.
         tmp: Folder of their children's temporary folders.
+        file_limit: Descriptors that each of their processes may have open (the soft limit).
     """
 
     environ: dict[str, str]
     tmp: str
+    file_limit: int
 
 
 class ZygoteLink:
@@ -107,6 +113,9 @@ class ZygoteLink:
             except BaseException:
                 self._link.close()
                 raise
+        # It is told what to import after this: no code of a user's runs under another limit.
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.prlimit(self.pid, resource.RLIMIT_NOFILE, (nest.file_limit, hard))
         self._pidfd = os.pidfd_open(self.pid)
         self._send(setup)
         self._loop.add_reader(self._link, self._on_message)
@@ -221,6 +230,12 @@ class ZygoteLink:
                     self.state = ZygoteState.FAILED
                     self.message, self.traceback = text, traceback
                     self._keeper.on_failed(self)
+            case control.Forked(pid) if len(fds) < 3:
+                # The agent's own limit is reached. This child is of no use, and still owed.
+                for fd in fds:
+                    os.close(fd)
+                self._send(control.Kill(pid, signal.SIGKILL, group=True))
+                self._loop.call_later(PAUSE, self._order_again)
             case control.Forked(pid):
                 child = ChildLink(pid, (fds[0], fds[1], fds[2]), self._listener)
                 self.children[pid] = child
@@ -235,6 +250,10 @@ class ZygoteLink:
                     child = self.children.pop(pid, None)
                     if child is not None:
                         self._bury(child, code)
+
+    def _order_again(self) -> None:
+        if self.state is ZygoteState.READY:
+            self._send(control.Fork(1))
 
     def _bury(self, child: ChildLink, code: int | None) -> None:
         with contextlib.suppress(ValueError):

@@ -154,6 +154,12 @@ def descriptors() -> list[str]:
     return found
 
 
+def file_limit() -> tuple[int, int]:
+    import resource
+
+    return resource.getrlimit(resource.RLIMIT_NOFILE)
+
+
 def loaded(*names: str) -> list[str]:
     return sorted(name for name in sys.modules)
 

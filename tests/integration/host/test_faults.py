@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -54,6 +55,13 @@ async def gone(pids: list[int], seconds: float = 2.0) -> None:
             os.close(pidfd)
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what the kernel tells nobody: look again and again."""
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
 async def spooled(spool: Path, runs: set[str]) -> None:
     """Wait until the ends of runs are in the spool."""
     async with asyncio.timeout(10):
@@ -100,6 +108,7 @@ async def test_a_zygote_that_cannot_fork_tries_again(
     running = await host.assign(code, "wait", parameters={"path": str(flag)})
     await begun(api, running)
     (zygote,) = host.zygotes()
+    await until(lambda: len(children_of(zygote)) == 3)
     before = resource.prlimit(zygote, resource.RLIMIT_NOFILE)
     resource.prlimit(zygote, resource.RLIMIT_NOFILE, (3, before[1]))
     waiting = [await host.assign(code, "wait", parameters={"path": str(flag)}) for _ in range(4)]
@@ -113,6 +122,33 @@ async def test_a_zygote_that_cannot_fork_tries_again(
     for run_id in (running, *waiting):
         assert (await api.finished(run_id)).state.name == "Completed"
     assert host.zygotes() == [zygote]
+
+
+async def test_an_agent_without_descriptors_goes_on_later(
+    api: FakeApi, host: HostProcess, code: Code, tmp_path: Path
+) -> None:
+    flag = tmp_path / "x"
+    await begun(api, await host.assign(code, "wait", parameters={"path": str(flag)}))
+    assert host.process is not None
+    (zygote,) = host.zygotes()
+    before = resource.prlimit(host.process.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(host.process.pid, resource.RLIMIT_NOFILE, (3, before[1]))
+    runs = [await host.assign(code, "wait", parameters={"path": str(flag)}) for _ in range(4)]
+    seen: set[int] = set()
+
+    def one_is_gone() -> bool:
+        children = set(children_of(zygote))
+        seen.update(children)
+        return seen != children
+
+    # A child whose descriptors did not arrive is ended.
+    await until(one_is_gone)
+    resource.prlimit(host.process.pid, resource.RLIMIT_NOFILE, before)
+    for run_id in runs:
+        await begun(api, run_id)
+    flag.touch()
+    for run_id in runs:
+        assert (await api.finished(run_id)).state.name == "Completed"
 
 
 async def test_killed_agent_leaves_what_a_launcher_clears(

@@ -1,5 +1,6 @@
 """One run after the other on a warm host."""
 
+import resource
 from pathlib import Path
 
 import msgspec
@@ -198,3 +199,16 @@ async def test_nothing_is_inherited(api: FakeApi, host: HostProcess, code: Code)
         # Standard streams, and the connection to the agent.
         assert [names[0], len(names)] == ["/dev/null", 4]
         assert [name.partition(":")[0] for name in names[1:]] == ["pipe", "pipe", "socket"]
+
+
+async def test_the_agent_alone_may_open_many_files(api: FakeApi, make_host, code: Code) -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (500, before[1]))
+    try:
+        host = make_host()
+        await host.start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    agent = resource.prlimit(host.process.pid, resource.RLIMIT_NOFILE)
+    assert agent == (before[1], before[1])
+    assert await host.value(code, "file_limit") == [500, before[1]]

@@ -59,6 +59,7 @@ class Agent:
         self._fence_after = config.fence_after
         self._alive = linux.boot_time()
         self._stopped = False
+        self._welcomed = False
         self._left: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     def _wake(self) -> None:
@@ -81,8 +82,11 @@ class Agent:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._outbox.close()
-        shutil.rmtree(self._tmp, ignore_errors=True)
+        # What the server never knew as this host may be what an earlier launch of it left over:
+        # then these files are those of the other one, which lives.
+        await self._outbox.close(remove=self._welcomed)
+        if self._welcomed:
+            shutil.rmtree(self._tmp, ignore_errors=True)
         return code
 
     def _on_task_end(self, task: asyncio.Task[None]) -> None:
@@ -136,6 +140,7 @@ class Agent:
 
     def on_welcome(self, welcome: wire.HostWelcome) -> None:
         """See `server_link.Owner`."""
+        self._welcomed = True
         self._fence_after = welcome.fence_after
         self.on_alive(linux.boot_time())
         self._roster.warm(welcome.warm)

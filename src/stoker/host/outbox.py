@@ -110,13 +110,17 @@ class Outbox:
         except TimeoutError:
             return
 
-    async def close(self) -> None:
-        """Write what is not acknowledged to the disk; remove the spool where there is nothing."""
+    async def close(self, *, remove: bool = True) -> None:
+        """Write what is not acknowledged to the disk.
+
+        Args:
+            remove: Whether to remove the spool where there is nothing in it.
+        """
         self.disconnected()
         while self._writer is not None:
             await self._writer
         self._disk.shutdown()
-        self._spool.close(remove=not self._spool_used)
+        self._spool.close(remove=remove and not self._spool_used)
 
     # The connection.
 

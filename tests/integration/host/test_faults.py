@@ -472,6 +472,21 @@ async def test_a_final_refusal_ends_a_host(
     await gone([pid])
 
 
+async def test_a_host_that_was_never_welcome_leaves_the_files_of_its_name(
+    make_host, api: FakeApi
+) -> None:
+    host = make_host()
+    spool, tmp = spool_path(host.home, host.id), host.home / "tmp" / host.id / "1"
+    tmp.mkdir(parents=True)
+    spool.parent.mkdir(parents=True)
+    spool.touch()
+    api.refusal = wire.HostRefused(reason="wrong token", final=True)
+    await host.start(connected=False)
+    assert await host.ended(10) == 1
+    assert spool.exists()
+    assert tmp.exists()
+
+
 async def test_an_early_host_tries_again(make_host, api: FakeApi, code: Code) -> None:
     api.refusal = wire.HostRefused(reason="not ordered yet", final=False)
     host = make_host()

@@ -1,5 +1,7 @@
 """The sweep: who is silent, who is dead, and what a server that was down may conclude."""
 
+import asyncio
+
 import pytest
 
 from stoker.domain.hosts import Host, HostState, ProcessIdentity
@@ -8,6 +10,8 @@ from stoker.domain.reports import Frame, SubflowCreated
 from stoker.domain.runs import FlowRun
 from stoker.domain.states import StateRecord, StateType
 from stoker.services import scripts
+from stoker.services.dispatcher import Dispatcher
+from stoker.services.sweeper import Sweeper
 from stoker.services.sweeping import SCRIPT_FENCE, SweepRules, sweep
 
 PROCESS = ProcessIdentity(7, 1, Machine("here", "boot"))
@@ -204,3 +208,55 @@ def test_a_living_worker_keeps_its_hosts_however_long_it_is_not_connected(world)
     world.now = 5000.0
     swept(world, workers=["v"], dead=False)
     assert world.stored().worker_id == "w"
+
+
+# The clock
+
+
+class Clock:
+    """A clock whose two times a test sets."""
+
+    def __init__(self) -> None:
+        self.wall = 1000.0
+        self.up = 0.0
+
+    def now(self) -> float:
+        return self.wall
+
+    def boot(self) -> float:
+        return self.up
+
+    async def sleep(self, seconds: float) -> None:
+        raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("steps", "wall", "up", "state"),
+    [
+        pytest.param(1, 3600.0, 5.0, HostState.UP, id="set forward"),
+        pytest.param(1, 3600.0, 3600.0, HostState.UP, id="stood still"),
+        pytest.param(200, 5.0, 5.0, HostState.DEAD, id="silent"),
+    ],
+)
+def test_nobody_is_silent_while_the_clock_leaps(world, steps, wall, up, state):
+    """A leap is no silence: all who live have a new term."""
+    world.host(lease_until=1030.0)
+    clock = Clock()
+
+    async def main() -> None:
+        sweeper = Sweeper(
+            Dispatcher(world.store, clock, ack_timeout=5.0),
+            clock,
+            pace=5.0,
+            lease=30.0,
+            launch_timeout=60.0,
+            worker_ids=lambda: ["w"],
+            is_dead=lambda _: None,
+        )
+        for _ in range(steps):
+            clock.wall += wall
+            clock.up += up
+            await sweeper.once()
+
+    asyncio.run(main())
+    assert world.stored().state is state

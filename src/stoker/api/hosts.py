@@ -21,7 +21,7 @@ from stoker.domain.jobs import Job
 from stoker.domain.requests import Answer, AwaitRun, PutDeployment, ReadRun, Request, StartRun
 from stoker.services import registering
 from stoker.services.dispatcher import need_run
-from stoker.services.ingest import ingest
+from stoker.services.intake import take_in
 from stoker.services.registering import NotYet
 from stoker.services.unit import ReadyHost, Unit
 from stoker.wire.host import (
@@ -123,7 +123,7 @@ class _Conversation:
             return False
         match message:
             case Frames(batch=batch, frames=frames):
-                await self._dispatcher.transact(lambda unit: ingest(unit, host.id, frames))
+                await take_in(self._dispatcher, host.id, frames)
                 self._link.send(FramesAck(batch=batch))
             case HostRequest():
                 self._spawn(self._request(message))

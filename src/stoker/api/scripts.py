@@ -9,7 +9,7 @@ from stoker.api.context import Context
 from stoker.domain.hosts import ProcessIdentity
 from stoker.domain.pools import Machine
 from stoker.services import scripts
-from stoker.services.ingest import ingest
+from stoker.services.intake import take_in
 from stoker.wire.http import Health, ReportFrames, ScriptHello
 
 
@@ -51,4 +51,4 @@ async def bye(context: NamedDependency[Context], host_id: FromPath[str]) -> None
 @post("/api/reports", opt=scope("reports:write"), status_code=204, tags=["Scripts"])
 async def reports(context: NamedDependency[Context], data: JSONBody[ReportFrames]) -> None:
     """Take in what a script's runs report."""
-    await context.dispatcher.transact(lambda unit: ingest(unit, None, data.frames))
+    await take_in(context.dispatcher, None, data.frames)

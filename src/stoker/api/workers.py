@@ -14,7 +14,7 @@ from stoker.domain.errors import NotFound
 from stoker.domain.hosts import Host, HostOrder
 from stoker.domain.pools import Worker, WorkPool
 from stoker.services import registering
-from stoker.services.ingest import ingest
+from stoker.services.intake import take_in
 from stoker.services.lookup import need_pool
 from stoker.services.unit import Unit
 from stoker.wire.host import WIRE_VERSION
@@ -93,7 +93,7 @@ class _Conversation:
             case HostLost(host_id=host_id, reason=reason):
                 await self._lost(host_id, reason)
             case SpooledFrames(host_id=host_id, frames=frames):
-                await self._dispatcher.transact(lambda unit: ingest(unit, host_id, frames))
+                await take_in(self._dispatcher, host_id, frames)
             case WorkerDraining():
                 self._provisioner.drain_worker(worker.id)
         return True

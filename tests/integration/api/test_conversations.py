@@ -9,7 +9,7 @@ from websockets.exceptions import ConnectionClosed
 from stoker.domain.deployments import Deployment
 from stoker.domain.hosts import ProcessIdentity
 from stoker.domain.pools import Machine
-from stoker.domain.reports import Frame, HandedOver, Logged, Started, TaskRunChanged
+from stoker.domain.reports import Finished, Frame, HandedOver, Logged, Started, TaskRunChanged
 from stoker.domain.requests import AwaitRun, PutDeployment, ReadRun, StartRun
 from stoker.domain.runs import FlowRun, LogLine, TaskRun
 from stoker.domain.states import StateRecord, StateType
@@ -205,6 +205,44 @@ def test_cancelling_reaches_the_host(server, up):
     assert server.state(run["id"]) == "CANCELLING"
     host.finish(job.run_id, StateType.CANCELLED)
     assert server.state(run["id"]) == "CANCELLED"
+
+
+TOO_LARGE = 2**63
+"""A number that msgpack carries and the database does not take."""
+
+
+def bad_end(run_id: str, seq: int) -> Frame:
+    return Frame(run_id, 1, seq, [Started(1.0, run_count=TOO_LARGE), Finished(ended_at(1.0))])
+
+
+def ended_at(at: float) -> StateRecord:
+    return StateRecord(StateType.COMPLETED, "Completed", at)
+
+
+def test_a_frame_that_cannot_be_stored_is_dropped_and_the_others_are_not(server, up):
+    _, host = up
+    one, two = server.run()["id"], server.run()["id"]
+    host.job()
+    host.job()
+    host.frames(
+        Frame(one, 1, 1, [Started(1.0)]),
+        Frame(one, 1, 2, [Started(1.0, run_count=TOO_LARGE)]),
+        bad_end(two, 1),
+        Frame(one, 1, 3, [Finished(ended_at(2.0))]),
+    )
+    assert server.state(one) == "COMPLETED"
+    found = server.get(f"/api/flow-runs/{two}")
+    assert found["state"]["type"] == "CRASHED"
+    assert "could not take in how it ended" in found["state"]["message"]
+    server.wait_for_line(f"frame 1 of attempt 1 of flow run {two} was dropped")
+
+
+def test_a_spooled_frame_that_cannot_be_stored_is_dropped(server, up):
+    worker, host = up
+    run = server.run()["id"]
+    host.job()
+    worker.say(worker_wire.SpooledFrames(host_id=host.id, frames=[bad_end(run, 1)]))
+    assert server.get(f"/api/flow-runs/{run}/wait?timeout=20")["state"]["type"] == "CRASHED"
 
 
 def test_frames_that_come_twice_count_once(server, up):

@@ -118,7 +118,7 @@ class SqliteStore:
                 except Exception as error:
                     # Whatever the work raised belongs to whoever asked for it.
                     execute("ROLLBACK TO one")
-                    future.set_exception(error)
+                    future.set_exception(self._problem(error))
                 execute("RELEASE one")
             execute("COMMIT")
         except sqlite3.Error as error:
@@ -134,3 +134,9 @@ class SqliteStore:
         for _, future in group:
             if not future.done():
                 future.set_exception(problem)
+
+    def _problem(self, error: Exception) -> Exception:
+        """A full disk is no fault of the work that met it, which may be tried again."""
+        if isinstance(error, sqlite3.OperationalError):
+            return Unavailable(f"the database {self._path} cannot be written: {error}")
+        return error

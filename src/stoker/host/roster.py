@@ -21,7 +21,7 @@ from stoker.host.child_link import ERROR, ChildLink
 from stoker.host.outbox import Outbox
 from stoker.host.server_link import ServerLink
 from stoker.host.strays import Sweeper
-from stoker.host.zygote_link import Nest, ZygoteLink
+from stoker.host.zygote_link import Nest, ZygoteLink, ZygoteState
 from stoker.host.zygotes import ZygoteKey, Zygotes, key_of
 from stoker.ports.launcher import HostConfig
 from stoker.wire import host as wire
@@ -105,7 +105,13 @@ class Roster:
 
     def introduction(self) -> list[wire.FromHost | bytes]:
         """What the server has to know on a new connection."""
-        messages: list[wire.FromHost | bytes] = [wire.Holding(runs=list(self._attempts))]
+        # Zygotes first: with its runs told, the host may be given some.
+        messages: list[wire.FromHost | bytes] = [
+            is_ready(zygote)
+            for zygote in self.zygotes.current()
+            if zygote.state is ZygoteState.READY
+        ]
+        messages.append(wire.Holding(runs=list(self._attempts)))
         if self._draining:
             messages.append(wire.HostDraining(released=[]))
         return messages + [request for _, _, request in self._requests.values()]
@@ -388,11 +394,11 @@ class Roster:
             attempt.imported = now
             attempt.import_seconds = zygote.import_seconds
         self._top_up(zygote)
-        self._send(
-            wire.ZygoteChanged(
-                key=zygote.code.key, state="ready", import_seconds=zygote.import_seconds
-            )
-        )
+        self._send(is_ready(zygote))
+
+    def on_retired(self, zygote: ZygoteLink) -> None:
+        """Its place is free, or another one is about to have its code as it is now."""
+        self._send(wire.ZygoteChanged(key=zygote.code.key, state="gone"))
 
     def on_child(self, zygote: ZygoteLink) -> None:
         """A child is there for a run that waits."""
@@ -474,6 +480,13 @@ class Roster:
             else:
                 self._fail(attempt, f"{zygote.message} with exit code {code}")
         self._send(wire.ZygoteChanged(key=zygote.code.key, state="gone"))
+
+
+def is_ready(zygote: ZygoteLink) -> wire.ZygoteChanged:
+    """Return how the server is told that a zygote is ready."""
+    return wire.ZygoteChanged(
+        key=zygote.code.key, state="ready", import_seconds=zygote.import_seconds
+    )
 
 
 def wipe(folder: str, loop: asyncio.AbstractEventLoop) -> None:

@@ -39,6 +39,10 @@ class Keeper(Protocol):
         """It has imported its code."""
         ...
 
+    def on_retired(self, zygote: "ZygoteLink") -> None:
+        """It was ready, and gets no run any more."""
+        ...
+
     def on_child(self, zygote: "ZygoteLink") -> None:
         """A child is waiting."""
         ...
@@ -164,6 +168,7 @@ class ZygoteLink:
             self._send(control.Retire())
             while self.waiting:
                 self.waiting.popleft().close()
+            self._keeper.on_retired(self)
 
     def end(self) -> None:
         """End it and its children at once."""

@@ -393,6 +393,32 @@ async def test_a_host_says_what_it_holds(
     assert (await api.finished(run_id)).state.name == "Completed"
 
 
+async def test_a_host_says_which_zygotes_are_ready(
+    api: FakeApi, host: HostProcess, code: Code, project: Path
+) -> None:
+    (project / "slow.py").write_text("import time\ntime.sleep(600)\n")
+    await host.value(code, "hello")
+    await host.assign(Code(path=str(project), file="slow.py"), "hello")
+    await api.wait(lambda: len(api.of_kind(wire.AssignAck)) == 2)
+    api.said.clear()
+    await api.cut()
+    await api.connected()
+    told = api.of_kind(wire.ZygoteChanged)
+    assert [(changed.key, changed.state) for changed in told] == [(code.key, "ready")]
+    assert api.said.index(told[0]) < api.said.index(api.of_kind(wire.Holding)[0])
+
+
+async def test_a_host_says_which_zygote_is_not_wanted_any_more(
+    api: FakeApi, host: HostProcess, code: Code, project: Path
+) -> None:
+    await host.value(code, "hello")
+    path = project / "flows.py"
+    path.write_text(path.read_text() + "# changed\n")
+    await host.value(code, "hello")
+    changes = [(changed.key, changed.state) for changed in api.of_kind(wire.ZygoteChanged)]
+    assert changes == [(code.key, "ready"), (code.key, "gone"), (code.key, "ready")]
+
+
 async def test_requests_survive_a_reconnect(api: FakeApi, host: HostProcess, code: Code) -> None:
     run_id = await host.assign(code, "start_another")
     first = (await api.wait(lambda: api.of_kind(wire.HostRequest)))[0]

@@ -195,6 +195,22 @@ class Task(Generic[P, R_co]):
     def submit(
         self: "Task[P, Coroutine[Any, Any, T]]",
         *args: Any,
+        return_state: Literal[True],
+        wait_for: Iterable[Any] | None = None,
+        **kwargs: Any,
+    ) -> "State[T]": ...
+    @overload
+    def submit(
+        self,
+        *args: Any,
+        return_state: Literal[True],
+        wait_for: Iterable[Any] | None = None,
+        **kwargs: Any,
+    ) -> "State[R_co]": ...
+    @overload
+    def submit(
+        self: "Task[P, Coroutine[Any, Any, T]]",
+        *args: Any,
         wait_for: Iterable[Any] | None = None,
         **kwargs: Any,
     ) -> "Future[T]": ...
@@ -203,12 +219,22 @@ class Task(Generic[P, R_co]):
         self, *args: Any, wait_for: Iterable[Any] | None = None, **kwargs: Any
     ) -> "Future[R_co]": ...
     def submit(
-        self, *args: Any, wait_for: Iterable[Any] | None = None, **kwargs: Any
-    ) -> "Future[Any]":
+        self,
+        *args: Any,
+        return_state: bool = False,
+        wait_for: Iterable[Any] | None = None,
+        **kwargs: Any,
+    ) -> "Future[Any] | State[Any]":
         """Run the task beside the flow, in the flow's task runner.
 
         It begins once the futures among its arguments and in ``wait_for`` are done. The flow
         does not end before it.
+
+        Args:
+            args: For the function.
+            return_state: Wait for the task run, and return its final `State`.
+            wait_for: What it waits for besides.
+            kwargs: For the function.
 
         Raises:
             MissingContext: No flow is running here.
@@ -219,8 +245,25 @@ class Task(Generic[P, R_co]):
             ```
         """
         flow = self._flow_for("submit")
-        return self._submit(flow, args, kwargs, wait_for)
+        future = self._submit(flow, args, kwargs, wait_for)
+        return future.wait().state if return_state else future
 
+    @overload
+    def map(
+        self: "Task[P, Coroutine[Any, Any, T]]",
+        *args: Any,
+        return_state: Literal[True],
+        wait_for: Iterable[Any] | None = None,
+        **kwargs: Any,
+    ) -> "list[State[T]]": ...
+    @overload
+    def map(
+        self,
+        *args: Any,
+        return_state: Literal[True],
+        wait_for: Iterable[Any] | None = None,
+        **kwargs: Any,
+    ) -> "list[State[R_co]]": ...
     @overload
     def map(
         self: "Task[P, Coroutine[Any, Any, T]]",
@@ -233,12 +276,22 @@ class Task(Generic[P, R_co]):
         self, *args: Any, wait_for: Iterable[Any] | None = None, **kwargs: Any
     ) -> "FutureList[R_co]": ...
     def map(
-        self, *args: Any, wait_for: Iterable[Any] | None = None, **kwargs: Any
-    ) -> "FutureList[Any]":
+        self,
+        *args: Any,
+        return_state: bool = False,
+        wait_for: Iterable[Any] | None = None,
+        **kwargs: Any,
+    ) -> "FutureList[Any] | list[State[Any]]":
         """Submit the task once per element of its arguments.
 
         Arguments that are iterable, texts excepted, are taken element by element, and must have
         the same length; all others, and those wrapped in `unmapped`, go to every run.
+
+        Args:
+            args: For the function.
+            return_state: Wait for all task runs, and return their final `State`s.
+            wait_for: What each waits for besides.
+            kwargs: For the function.
 
         Raises:
             ParameterError: No argument is iterable, or their lengths differ.
@@ -270,6 +323,8 @@ class Task(Generic[P, R_co]):
             }
             positional = tuple(row.pop(place) for place in range(len(args)))
             futures.append(self._submit(flow, positional, cast("dict[str, Any]", row), wait_for))
+        if return_state:
+            return [future.wait().state for future in futures]
         return FutureList(futures)
 
     def _flow_for(self, method: str) -> FlowContext:

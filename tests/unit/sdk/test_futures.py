@@ -430,3 +430,17 @@ def test_ctrl_c_does_not_wait_for_tasks(backend: RecordingBackend) -> None:
 def test_max_workers_must_be_possible() -> None:
     with pytest.raises(ValueError, match="1 or more"):
         ThreadPoolTaskRunner(max_workers=0)
+
+
+def test_submit_and_map_can_give_the_final_states() -> None:
+    @flow
+    def run():
+        states = [
+            add.submit(1, return_state=True),
+            breaks.submit(return_state=True),
+            *add.map([1, 2], return_state=True),
+        ]
+        assert all(isinstance(state, State) for state in states)
+        return [state.name for state in states], [states[0].result(), states[3].result()]
+
+    assert run() == (["Completed", "Failed", "Completed", "Completed"], [2, 3])

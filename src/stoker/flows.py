@@ -213,7 +213,8 @@ class Flow(Generic[P, R_co]):
             log_prints=self.log_prints,
             task_runner=self.task_runner,
         )
-        run = FlowAttempts(self, self.plan, context)
+        keep = functools.partial(self.keep, context.id, local=True)
+        run = FlowAttempts(self, self.plan, context, keep)
 
         def prepare(args: Any, kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
             parameters = self.accept(run, args, kwargs)
@@ -230,8 +231,7 @@ class Flow(Generic[P, R_co]):
             )
             return self.signature.arguments(parameters) if parameters else ((), {})
 
-        keep = functools.partial(self._keep, context.id)
-        return context, local_flow_steps(run, prepare, keep, call, time.time)
+        return context, local_flow_steps(run, prepare, call, time.time)
 
     def accept(
         self, run: FlowAttempts, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -251,10 +251,11 @@ class Flow(Generic[P, R_co]):
             context.name = run.named
         return parameters
 
-    def _keep(self, run_id: str, outcome: Outcome) -> ResultRecord | None:
+    def keep(self, run_id: str, outcome: Outcome, *, local: bool) -> ResultRecord | None:
+        """Serialise how a run ended; see `stoker.results.kept`."""
         from stoker.results import kept
 
-        return kept(outcome.value, outcome.failure(), run_id, self.persist_result, local=True)
+        return kept(outcome.value, outcome.failure(), run_id, self.persist_result, local=local)
 
     def deploy(
         self,

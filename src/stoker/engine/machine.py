@@ -147,6 +147,7 @@ def attempts(run: Attempts, args: Any, kwargs: Any, function: Any, now: Now) -> 
     plan = run.plan
     while True:
         context.run_count += 1
+        returned = False
         try:
             reports = run.starting(now())
             if reports:
@@ -159,6 +160,10 @@ def attempts(run: Attempts, args: Any, kwargs: Any, function: Any, now: Now) -> 
                 yield Settle(context.pool)
                 context.pool = None
             outcome = run.conclude(value, now())
+            if type(run) is FlowAttempts and outcome.state.type is StateType.COMPLETED:
+                # What cannot be kept would be no other after a retry.
+                returned = True
+                run.kept = yield Call(run.keep, (outcome,), {})
         except GeneratorExit:
             raise
         except BaseException as error:
@@ -171,6 +176,7 @@ def attempts(run: Attempts, args: Any, kwargs: Any, function: Any, now: Now) -> 
         error = outcome.error
         again = (
             context.run_count <= plan.retries.retries
+            and not returned
             and state.type is StateType.FAILED
             and (error is None or isinstance(error, Exception))
         )
@@ -303,20 +309,28 @@ def task_steps(run: TaskAttempts, function: Any, now: Now, wait_for: Any = None)
     return outcome
 
 
+Keep = Callable[[Outcome], ResultRecord | None]
+"""Serialises what a run leaves behind."""
+
+
 class FlowAttempts:
     """One flow run.
 
     Attributes:
+        keep: Serialises its result, which is part of its end: where that fails, so does the run.
+        kept: The result of a run that completed.
         named: The name that the flow makes of its parameters; empty for none.
         created: The run's record to report first; None for a run that the server made.
     """
 
-    __slots__ = ("context", "created", "named", "plan", "subject")
+    __slots__ = ("context", "created", "keep", "kept", "named", "plan", "subject")
 
-    def __init__(self, subject: Any, plan: Plan, context: FlowContext) -> None:
+    def __init__(self, subject: Any, plan: Plan, context: FlowContext, keep: Keep) -> None:
         self.subject = subject
         self.plan = plan
         self.context = context
+        self.keep = keep
+        self.kept: ResultRecord | None = None
         self.named = ""
         self.created: FlowRun | None = None
 
@@ -338,13 +352,14 @@ class FlowAttempts:
     def conclude(self, value: Any, at: float) -> Outcome:
         return completed(value, at)
 
-
-Keep = Callable[[Outcome], ResultRecord | None]
-"""Serialises what an in-process run leaves behind."""
+    def finished(self, outcome: Outcome) -> Finished:
+        """Return the report that the run ended so."""
+        kept = self.kept if outcome.error is None else self.keep(outcome)
+        return Finished(outcome.state, kept)
 
 
 def local_flow_steps(
-    run: FlowAttempts, prepare: Callable[[Any, Any], Any], keep: Keep, call: Any, now: Now
+    run: FlowAttempts, prepare: Callable[[Any, Any], Any], call: Any, now: Now
 ) -> Steps:
     """Execute a flow run that was called in this process, from its record to its end.
 
@@ -352,7 +367,6 @@ def local_flow_steps(
         run: The run.
         prepare: Binds and validates the arguments, completes the run's record and returns
             ``(args, kwargs)``; raises `ParameterError`, which no run is made for.
-        keep: Serialises its result.
         call: The function, its arguments and what it waits for.
         now: The time, in seconds since the epoch.
     """
@@ -369,13 +383,7 @@ def local_flow_steps(
     outcome = yield from attempts(run, args, kwargs, function, now)
     if told:
         yield Note(logging.INFO, f"flow {context.flow_name!r} is {outcome.state.name}")
-    try:
-        kept = yield Call(keep, (outcome,), {})
-    except GeneratorExit:
-        raise
-    except BaseException as error:
-        outcome, kept = failed(error, now()), None
-    yield Tell((Finished(outcome.state, kept),))
+    yield Tell((run.finished(outcome),))
     if context.top:
         yield Flush()
     return outcome

@@ -2,6 +2,7 @@
 
 import time
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from types import ModuleType
 from typing import Any, cast
@@ -18,7 +19,7 @@ from stoker.engine.parameters import ParameterError
 from stoker.engine.steps import Outcome, Steps
 from stoker.flows import Flow
 from stoker.ports.backend import Backend
-from stoker.results import Unserialisable, encode_error, kept
+from stoker.results import encode_error
 from stoker.tasks import Task
 from stoker.wire.host import Job
 
@@ -97,8 +98,8 @@ def execute(module: ModuleType, job: Job, backend: Backend) -> Finished:
         # Threads that the user's code starts itself report to the same backend.
         with cancelled_by_sigterm(), backends.use(backend):
             flow = flow_of(module, job.function)
-            return _finished(flow, _run(flow, job, backend), job.run_id)
-    except (Invalid, Unserialisable) as error:
+            return _run(flow, job, backend)
+    except Invalid as error:
         state = StateRecord(StateType.FAILED, "Failed", time.time(), str(error))
         return Finished(state, encode_error(error))
     except BaseException as error:
@@ -106,7 +107,7 @@ def execute(module: ModuleType, job: Job, backend: Backend) -> Finished:
         return Finished(outcome.state, encode_error(error))
 
 
-def _run(flow: AnyFlow, job: Job, backend: Backend) -> Outcome:
+def _run(flow: AnyFlow, job: Job, backend: Backend) -> Finished:
     context = FlowContext(
         id=job.run_id,
         name=job.run_name,
@@ -120,13 +121,12 @@ def _run(flow: AnyFlow, job: Job, backend: Backend) -> Outcome:
         log_prints=flow.log_prints,
         task_runner=flow.task_runner,
     )
-    run = FlowAttempts(flow, flow.plan, context)
+    run = FlowAttempts(flow, flow.plan, context, partial(flow.keep, job.run_id, local=False))
     parameters = flow.accept(run, (), job.parameters)
     args, kwargs = flow.signature.arguments(parameters) if parameters else ((), {})
     steps = attempts(run, args, kwargs, flow.fn, time.time)
-    if flow.is_async:
-        return _run_async(steps, context)
-    return blocking.drive(steps, context)
+    outcome = _run_async(steps, context) if flow.is_async else blocking.drive(steps, context)
+    return run.finished(outcome)
 
 
 def _run_async(steps: Steps, context: FlowContext) -> Outcome:
@@ -155,8 +155,3 @@ def _run_async(steps: Steps, context: FlowContext) -> Outcome:
         return await looping.drive(steps, context)
 
     return asyncio.run(main())
-
-
-def _finished(flow: AnyFlow, outcome: Outcome, run_id: str) -> Finished:
-    result = kept(outcome.value, outcome.failure(), run_id, flow.persist_result, local=False)
-    return Finished(outcome.state, result)

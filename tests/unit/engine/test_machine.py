@@ -64,6 +64,8 @@ class Stage:
             except StopIteration as end:
                 return end.value
             answer = error = None
+            if isinstance(step, Call) and step.function is keep:
+                continue
             self.done.append(type(step).__name__)
             match step:
                 case Call():
@@ -86,13 +88,17 @@ class Stage:
                     raise AssertionError(step)
 
 
+def keep(outcome: Outcome) -> None:
+    raise AssertionError(outcome)
+
+
 def flow_context() -> FlowContext:
     return FlowContext(id="the-run", name="n", flow_name="f", backend=NULL)
 
 
 def play_flow(script: list[Any], plan: Plan | None = None) -> tuple[Stage, Outcome]:
     stage = Stage(script)
-    run = FlowAttempts("flow", plan or Plan(), flow_context())
+    run = FlowAttempts("flow", plan or Plan(), flow_context(), keep)
     return stage, stage.play(attempts(run, (1,), {"a": 2}, print, stage.now))
 
 
@@ -168,7 +174,7 @@ def test_a_cancel_during_the_delay_ends_the_run() -> None:
             return end.value.value
 
     stage = Interrupted([])
-    run = FlowAttempts("flow", Plan(RetryPolicy(1, (5.0,))), flow_context())
+    run = FlowAttempts("flow", Plan(RetryPolicy(1, (5.0,))), flow_context(), keep)
     outcome = stage.play(attempts(run, (), {}, print, stage.now))
     assert outcome.state.type is StateType.CANCELLED
 
@@ -189,7 +195,7 @@ def settles(answer: Any) -> Settle:
     context = flow_context()
     context.pool = pool = Pool()  # type: ignore[assignment]
     stage = Stage([answer])
-    stage.play(attempts(FlowAttempts("flow", Plan(), context), (), {}, print, stage.now))
+    stage.play(attempts(FlowAttempts("flow", Plan(), context, keep), (), {}, print, stage.now))
     (settled,) = stage.settled
     assert settled.pool is pool
     assert context.pool is None
@@ -235,7 +241,7 @@ def test_a_task_run_that_is_retried_is_reported_each_time() -> None:
 
 def test_a_machine_that_is_given_up_says_nothing_more() -> None:
     stage = Stage([])
-    run = FlowAttempts("flow", Plan(RetryPolicy(5)), flow_context())
+    run = FlowAttempts("flow", Plan(RetryPolicy(5)), flow_context(), keep)
     steps = attempts(run, (), {}, print, stage.now)
     next(steps)
     steps.close()

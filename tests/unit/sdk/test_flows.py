@@ -442,6 +442,10 @@ def test_a_result_that_cannot_be_kept_fails_the_run(backend: RecordingBackend) -
     with pytest.raises(Exception, match="cannot be serialised"):
         load()
     assert backend.finished("load").state.type is StateType.FAILED
+    told = [line.message.splitlines()[0] for line in backend.lines()]
+    assert told[0] == "flow 'load' begins"
+    assert "is Failed: Unserialisable: a function was returned" in told[1]
+    assert told[2:] == ["flow 'load' is Failed"]
 
 
 def test_started_is_reported_right_before_the_first_call(backend: RecordingBackend) -> None:

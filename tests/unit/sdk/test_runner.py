@@ -429,3 +429,22 @@ def test_a_flow_that_sleeps_is_ended_by_its_own_limit_in_order(child: Child) -> 
     assert (finished.state.type, finished.state.name) == (StateType.FAILED, "TimedOut")
     assert order == ["cleaned up", "cleaned up", "TimedOut"]
     assert "longer than 0.02 s" in child.backend.lines()[-1].message
+
+
+def test_a_run_whose_result_cannot_be_kept_has_failed_for_its_hooks_and_log_too(
+    child: Child,
+) -> None:
+    called = []
+    hook = lambda _flow, _run, state: called.append(state.name)  # noqa: E731
+
+    @flow(retries=2, on_completion=[hook], on_failure=[hook])
+    def locks():
+        called.append("flow")
+        return threading.Lock()
+
+    finished = child.run(locks)
+    assert finished.state.name == "Failed"
+    assert called == ["flow", "Failed"]
+    (line,) = child.backend.lines()
+    assert "is Failed" in line.message
+    assert "cannot be serialised" in line.message

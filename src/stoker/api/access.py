@@ -1,14 +1,16 @@
 """Access: every route declares a scope, and every caller shows the key where one is set."""
 
 import hmac
+import ipaddress
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import urlsplit
 
 from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
 from litestar.routes import HTTPRoute, WebSocketRoute
 
-from stoker.domain.errors import Unauthorized
+from stoker.domain.errors import Forbidden, Unauthorized
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 
@@ -60,7 +62,11 @@ def _check(handler: BaseRouteHandler, path: str) -> None:
 
 
 class KeyGuard:
-    """Lets a connection in that shows the API key; everybody where no key is set.
+    """Lets a connection in that shows the API key; every program where no key is set.
+
+    A server without a key is reached from its own machine alone. Browsers are there too, and do
+    what any website tells them: they name the website as the origin, or (where its name was made
+    to point to this machine) as the host that they mean.
 
     A host has no API key: it names itself here, and shows its join token in its first message,
     before which its route does nothing for it.
@@ -74,8 +80,10 @@ class KeyGuard:
 
         Raises:
             Unauthorized: The key is missing or wrong.
+            Forbidden: There is no key, and a website asks.
         """
         if self._key is None:
+            _refuse_websites(connection)
             return
         shown = connection.headers.get("authorization", "")
         if hmac.compare_digest(shown.encode(), f"Bearer {self._key}".encode()):
@@ -86,3 +94,24 @@ class KeyGuard:
             "this server asks for its API key: set STOKER_API_KEY to the key that it was started "
             "with"
         )
+
+
+def _refuse_websites(connection: Connection) -> None:
+    if "origin" in connection.headers:
+        raise Forbidden(
+            "a server without an API key takes nothing from websites: start it with STOKER_API_KEY"
+        )
+    host = connection.headers.get("host", "")
+    if not _is_loopback(host):
+        raise Forbidden(
+            f"a server without an API key answers to localhost and 127.0.0.1, not to {host!r}: "
+            "start it with STOKER_API_KEY"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False

@@ -35,6 +35,12 @@ class Unauthorized(StokerError):
     status = 401
 
 
+class Forbidden(StokerError):
+    """The caller may not do this, whatever it shows."""
+
+    status = 403
+
+
 class Unavailable(StokerError):
     """The server, or something that it needs, cannot be reached."""
 

@@ -1,7 +1,9 @@
 """Who is let in: every route declares a scope, and asks for the key where one is set."""
 
+import http.client
 from types import SimpleNamespace
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
@@ -91,6 +93,58 @@ def test_with_the_key_all_doors_open(locked):
     for path in socket_routes():
         with locked.socket(path):
             pass
+
+
+def asked(server, **headers: str) -> tuple[int, Problem | None]:
+    target = urlsplit(server.url)
+    connection = http.client.HTTPConnection(target.hostname or "", target.port, 20)
+    try:
+        connection.putrequest("GET", "/api/health", skip_host="Host" in headers)
+        for name, value in headers.items():
+            connection.putheader(name, value)
+        connection.endheaders()
+        answer = connection.getresponse()
+        content = answer.read()
+        problem = None if answer.status == 200 else msgspec.json.decode(content, type=Problem)
+        return answer.status, problem
+    finally:
+        connection.close()
+
+
+WEBSITES = [
+    {"Origin": "https://example.com"},
+    {"Origin": "null"},
+    {"Origin": "http://127.0.0.1:4200"},
+    {"Host": "example.com"},
+    {"Host": "127.0.0.1.example.com:4200"},
+    {"Host": "10.0.0.1:4200"},
+    {"Host": ""},
+    {"Host": "[::1"},
+]
+
+
+@pytest.mark.parametrize("headers", WEBSITES)
+def test_a_website_cannot_use_a_server_without_a_key(shared, headers):
+    status, problem = asked(shared, **headers)
+    assert status == 403
+    assert problem is not None
+    assert problem.error == "Forbidden"
+    assert "STOKER_API_KEY" in problem.detail
+    if "Origin" in headers:
+        for path in socket_routes():
+            with pytest.raises(InvalidStatus) as caught, shared.socket(path, **headers):
+                pass
+            assert caught.value.response.status_code == 403
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:4200", "127.0.0.1", "[::1]:4200"])
+def test_this_machine_uses_a_server_without_a_key_by_any_of_its_names(shared, host):
+    assert asked(shared, Host=host)[0] == 200
+
+
+def test_a_website_with_the_key_is_let_in(locked):
+    headers = {"Origin": "https://example.com", "Host": "example.com"}
+    assert asked(locked, Authorization=f"Bearer {KEY}", **headers)[0] == 200
 
 
 def test_a_route_without_a_scope_does_not_start():

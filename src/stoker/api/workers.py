@@ -95,7 +95,9 @@ class _Conversation:
             case SpooledFrames(host_id=host_id, frames=frames):
                 await take_in(self._dispatcher, host_id, frames)
             case WorkerDraining():
+                # The plan first: what it orders before the transaction is given up in that.
                 self._provisioner.drain_worker(worker.id)
+                await self._dispatcher.transact(lambda unit: registering.drain_worker(unit, worker))
         return True
 
     async def _hello(self, hello: WorkerHello) -> bool:

@@ -101,6 +101,7 @@ class Provisioner:
         known = self._workers.get(worker_id)
         if known is not None:
             known[0].draining = True
+            self._note_workers()
             self.poke(known[0].pool)
 
     def remove_worker(self, worker_id: str, link: WorkerLink) -> None:

@@ -34,6 +34,16 @@ def register_worker(unit: Unit, worker: Worker, launched: Collection[str]) -> No
     unit.demand.add(worker.pool)
 
 
+def drain_worker(unit: Unit, worker: Worker) -> None:
+    """A worker leaves: what was ordered of it and not launched yet is another's to launch."""
+    worker.draining = True
+    unit.records.put_worker(worker)
+    for host in unit.records.hosts(worker.pool):
+        if host.worker_id == worker.id and host.state is HostState.REQUESTED:
+            lost(unit, host.id, "its worker left before it launched it")
+    unit.demand.add(worker.pool)
+
+
 def adopt(unit: Unit, connected: Collection[str], is_gone: Callable[[Worker], bool]) -> None:
     """Give the hosts of workers that are gone to connected ones of the same machine.
 

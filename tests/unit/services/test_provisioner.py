@@ -99,6 +99,7 @@ def test_a_worker_that_leaves_is_replaced(office):
         office.provisioner.add_worker(a_worker(), first)
         await first.has(1)
         office.provisioner.drain_worker("w")
+        assert list(office.provisioner.outlook.workers) == []
         office.provisioner.add_worker(a_worker("v"), second)
         assert await second.has(0) == [], "what the first one has still counts"
         assert list(office.provisioner.outlook.workers) == ["v"]

@@ -365,6 +365,20 @@ def test_a_worker_that_leaves_adopts_nothing(world):
     assert world.stored().worker_id == "w"
 
 
+def test_what_a_worker_that_leaves_has_not_launched_is_given_up(world):
+    world.host()
+    ordered(world, id="o")
+    ordered(world, id="x", worker_id="v")
+    world.do(lambda unit: registering.drain_worker(unit, worker("w")))
+    assert [world.stored(name).state for name in "hox"] == [
+        HostState.UP,
+        HostState.DEAD,
+        HostState.REQUESTED,
+    ]
+    assert world.read(lambda records: records.workers("pool"))[0].draining
+    assert world.last.demand == {"pool"}
+
+
 def test_a_host_that_was_only_ordered_is_given_up_with_its_worker(world):
     ordered(world)
     adopt(world, gone=())

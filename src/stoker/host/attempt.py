@@ -36,6 +36,7 @@ class Attempt(Struct, eq=False):
         finished: Whether its end was reported.
         timer: Ends it when its time is up.
         killer: Ends it for good, where it does not end by itself.
+        asker: Asks it again to end.
     """
 
     job: Job
@@ -48,6 +49,7 @@ class Attempt(Struct, eq=False):
     finished: bool = False
     timer: asyncio.TimerHandle | None = None
     killer: asyncio.TimerHandle | None = None
+    asker: asyncio.TimerHandle | None = None
 
     @property
     def key(self) -> Key:
@@ -65,7 +67,7 @@ class Attempt(Struct, eq=False):
 
     def forget_timers(self) -> None:
         """It is over: let no timer fire."""
-        for timer in (self.timer, self.killer):
+        for timer in (self.timer, self.killer, self.asker):
             if timer is not None:
                 timer.cancel()
 

@@ -33,6 +33,8 @@ ZYGOTES = 16
 """Zygotes that a host keeps at the most."""
 LINGER = 5.0
 """Seconds that a child gets for its exit handlers, after its run has ended."""
+ASK_AGAIN = 1.0
+"""Seconds between two SIGTERMs for a run that is cancelled and goes on."""
 SILENCE = 1.5
 """Seconds after the end of a child's socket in which its zygote is expected to report its end."""
 REMEMBERED = 10_000
@@ -145,12 +147,10 @@ class Roster:
             attempt.doom = Doom.CANCEL
             self._conclude(attempt, verdict(attempt, None, time.time()))
             return
-        zygote, child = self._running[key]
         if attempt.doom is None:
             attempt.doom = Doom.CANCEL
             if not now:
-                # Its main thread turns it into an exception; the user's code ends its own helpers.
-                zygote.kill(child, signal.SIGTERM, group=False)
+                self._ask_to_end(attempt)
                 attempt.killer = self._loop.call_later(self._grace, self._kill, attempt)
         if now:
             self._kill(attempt)
@@ -292,6 +292,17 @@ class Roster:
         if attempt.key in self._running:
             zygote, child = self._running[attempt.key]
             zygote.kill(child, signal.SIGKILL, group=True)
+
+    def _ask_to_end(self, attempt: Attempt) -> None:
+        """Have its main thread raise an exception; the user's code ends its own helpers.
+
+        Again and again: a signal that lands right before a system call that blocks is seen only
+        after that call. The run takes notice of the first one alone.
+        """
+        if attempt.key in self._running and not attempt.finished:
+            zygote, child = self._running[attempt.key]
+            zygote.kill(child, signal.SIGTERM, group=False)
+            attempt.asker = self._loop.call_later(ASK_AGAIN, self._ask_to_end, attempt)
 
     def _time_out(self, attempt: Attempt) -> None:
         if not attempt.finished and attempt.doom is None:

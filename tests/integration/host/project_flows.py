@@ -88,6 +88,23 @@ def wait_deaf(path: str) -> str:
     return wait(path)
 
 
+def wait_for_signals(count: int) -> str:
+    """Hear only the last of so many SIGTERMs, as if the others had come at a bad moment."""
+    import signal
+
+    handler = signal.getsignal(signal.SIGTERM)
+    left = count
+
+    def ignore(number: int, frame: object) -> None:
+        nonlocal left
+        left -= 1
+        if left == 1:
+            signal.signal(signal.SIGTERM, handler)
+
+    signal.signal(signal.SIGTERM, ignore)
+    return wait("/nowhere")
+
+
 def wait_with_helpers(path: str) -> str:
     """The same, with a child process, and one that has left its session."""
     script = "import os, time; os.setsid(); time.sleep(600)"

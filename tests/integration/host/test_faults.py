@@ -238,6 +238,19 @@ async def test_cancel_of_a_deaf_run(api: FakeApi, make_host, code: Code, tmp_pat
     await gone([pid])
 
 
+async def test_a_cancel_that_is_not_heard_is_said_again(
+    api: FakeApi, make_host, code: Code
+) -> None:
+    host = make_host(grace=60)
+    await host.start()
+    run_id = await host.assign(code, "wait_for_signals", parameters={"count": 3})
+    await begun(api, run_id)
+    await api.say(wire.CancelRun(run_id=run_id, attempt=1))
+    finished = await api.finished(run_id, 10)
+    # The run's own word, not the host's.
+    assert (finished.state.type, finished.state.message) == (StateType.CANCELLED, "")
+
+
 async def test_cancel_at_once(api: FakeApi, host: HostProcess, code: Code, tmp_path: Path) -> None:
     run_id = await host.assign(code, "wait_deaf", parameters={"path": str(tmp_path / "x")})
     pid = await begun(api, run_id)

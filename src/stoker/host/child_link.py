@@ -41,6 +41,10 @@ class Listener(Protocol):
         """A `ChildRequest`."""
         ...
 
+    def on_forget(self, child: "ChildLink", id: int) -> None:
+        """It does not wait any more for the answer to a `ChildRequest`."""
+        ...
+
     def on_flush(self, child: "ChildLink", id: int) -> None:
         """A request for a reply once everything before is safe."""
         ...
@@ -244,6 +248,8 @@ class ChildLink:
                     self._listener.on_finished(self, body)
                 case wire.KIND_REQUEST:
                     self._listener.on_request(self, body)
+                case wire.KIND_FORGET:
+                    self._listener.on_forget(self, msgspec.msgpack.decode(body, type=int))
                 case wire.KIND_FLUSH:
                     self._listener.on_flush(self, msgspec.msgpack.decode(body, type=int))
                 case _:

@@ -1,5 +1,6 @@
 """The backend of a deployed run: over the pipe to its host's agent."""
 
+import contextlib
 import fcntl
 import os
 import signal
@@ -175,13 +176,26 @@ class PipeBackend:
                 # A thread of its own: no signal handler interrupts it half-way through a message.
                 self._reader = threading.Thread(target=self._read, name="stoker", daemon=True)
                 self._reader.start()
-        self._write(kind, body(id))
+        try:
+            self._write(kind, body(id))
+            with self._answered:
+                while id not in self._replies and not self._gone:
+                    self._answered.wait()
+        except BaseException:
+            # A timeout or a cancel: the server must not take the run for one that waits.
+            if kind == wire.KIND_REQUEST:
+                self._take_back(id)
+            raise
         with self._answered:
-            while id not in self._replies:
-                if self._gone:
-                    raise Unavailable("the host's agent is gone")
-                self._answered.wait()
+            if id not in self._replies:
+                raise Unavailable("the host's agent is gone")
             return self._replies.pop(id)
+
+    def _take_back(self, id: int) -> None:
+        with contextlib.suppress(OSError):
+            self._write(wire.KIND_FORGET, msgspec.msgpack.encode(id))
+        with self._answered:
+            self._replies.pop(id, None)
 
     def _read(self) -> None:
         decode = msgspec.msgpack.Decoder(Reply).decode

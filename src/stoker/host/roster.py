@@ -371,6 +371,14 @@ class Roster:
         self._requests[self._last_request] = (child, request.id, data)
         self._send(data)
 
+    def on_forget(self, child: ChildLink, id: int) -> None:
+        """Take a question back: while the server answers it, its run counts as waiting."""
+        for number, (asker, theirs, _) in self._requests.items():
+            if asker is child and theirs == id:
+                del self._requests[number]
+                self._send(wire.ForgetRequest(id=number))
+                return
+
     def on_flush(self, child: ChildLink, id: int) -> None:
         """Answer once everything before is safe."""
         reply = pipe.encode(wire.Reply(id=id))

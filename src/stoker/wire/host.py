@@ -64,6 +64,12 @@ class HostRequest(Struct, tag="request", kw_only=True):
     body: Request
 
 
+class ForgetRequest(Struct, tag="forget_request", kw_only=True):
+    """Nobody waits any more for the answer to the `HostRequest` of this id."""
+
+    id: int
+
+
 class ZygoteChanged(Struct, tag="zygote", kw_only=True, omit_defaults=True):
     """A zygote is ready, gone, or could not import.
 
@@ -95,6 +101,7 @@ FromHost = (
     | Frames
     | HostHeartbeat
     | HostRequest
+    | ForgetRequest
     | ZygoteChanged
     | HostDraining
     | Released

@@ -26,6 +26,8 @@ KIND_REPLY = 5
 """Agent → child: `Reply`."""
 KIND_FLUSH = 6
 """Child → agent: a request id; answered with a `Reply` once all before it is safe."""
+KIND_FORGET = 7
+"""Child → agent: a request id; its answer is not waited for any more."""
 
 
 class ChildReport(Struct, array_like=True):

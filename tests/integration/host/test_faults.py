@@ -446,6 +446,22 @@ async def test_requests_survive_a_reconnect(api: FakeApi, host: HostProcess, cod
     assert again == first
 
 
+async def test_a_request_that_is_given_up_is_taken_back(
+    api: FakeApi, host: HostProcess, code: Code
+) -> None:
+    run_id = await host.assign(code, "give_up")
+    await api.wait(lambda: len(api.of_kind(wire.HostRequest)) == 2)
+    first, second = api.of_kind(wire.HostRequest)
+    assert [forgotten.id for forgotten in api.of_kind(wire.ForgetRequest)] == [first.id]
+    state = StateRecord(StateType.SCHEDULED, "Scheduled", 1.0)
+    api.answer = lambda request: FlowRun(id="x", name="late", flow_name="a", state=state)
+    await api.cut()
+    finished = await api.finished(run_id)
+    assert finished.result is not None
+    assert finished.result.data == b'"late"'
+    assert api.of_kind(wire.HostRequest) == [first, second, second]
+
+
 async def test_flushed_is_kept_through_a_crash(api: FakeApi, host: HostProcess, code: Code) -> None:
     await host.value(code, "hello")
     await api.close()

@@ -36,5 +36,5 @@ class WorkerLink(Protocol):
     """A worker's open socket."""
 
     def orders(self, hosts: Sequence[HostOrder]) -> None:
-        """Tell it all the hosts that it should have."""
+        """Tell it all the hosts that it should have, whenever they change."""
         ...

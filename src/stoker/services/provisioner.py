@@ -28,6 +28,7 @@ class Provisioner:
         self._dispatcher = dispatcher
         self._clock = clock
         self._workers: dict[str, tuple[Worker, WorkerLink]] = {}
+        self._told: dict[str, list[HostOrder]] = {}
         self._dirty: set[str] = set()
         self._wake = asyncio.Event()
         self._failures: dict[str, int] = {}
@@ -69,7 +70,8 @@ class Provisioner:
         decided, orders = await self._dispatcher.transact(work)
         for worker_id, hosts in orders.items():
             known = self._workers.get(worker_id)
-            if known is not None:
+            if known is not None and self._told.get(worker_id) != hosts:
+                self._told[worker_id] = hosts
                 known[1].orders(hosts)
         now = self._clock.now()
         due = [decided.next_idle] if decided.next_idle is not None else []
@@ -91,8 +93,9 @@ class Provisioner:
         return list(self._workers)
 
     def add_worker(self, worker: Worker, link: WorkerLink) -> None:
-        """A worker takes orders from now on."""
+        """A worker takes orders from now on. On a new connection it is told all of them anew."""
         self._workers[worker.id] = (worker, link)
+        self._told.pop(worker.id, None)
         self._note_workers()
         self.poke(worker.pool)
 
@@ -109,6 +112,7 @@ class Provisioner:
         known = self._workers.get(worker_id)
         if known is not None and known[1] is link:
             del self._workers[worker_id]
+            self._told.pop(worker_id, None)
             self._note_workers()
             self.poke(known[0].pool)
 

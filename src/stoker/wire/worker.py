@@ -81,7 +81,7 @@ class WorkerRefused(Struct, tag="refused", kw_only=True):
 
 
 class Orders(Struct, tag="orders", kw_only=True):
-    """All hosts of this worker that should exist, complete each time.
+    """All hosts of this worker that should exist, complete each time; sent when they change.
 
     One without a process is to be launched, once; one with a process that the worker does not
     watch is to be adopted.

@@ -290,6 +290,8 @@ class Worker:
             assert self._fleet is not None
             async with self._following:
                 await self._fleet.lost(host_id, reason)
+            # Orders come when they change: those that leave it out may be there already.
+            self._ordered.set()
             self._changed.set()
 
     async def _send_spool(self, host_id: str) -> None:
@@ -306,7 +308,9 @@ class Worker:
         for host_id in list(self._fleet.dead):
             if host_id not in self._told:
                 await self._fleet.tell_dead(host_id)
-            elif host_id not in listed:
+                if host_id not in listed:
+                    self._ordered.set()
+            elif host_id not in listed and self._connection is not None:
                 del self._fleet.dead[host_id]
                 await asyncio.to_thread(clear_up, self._config.home, host_id)
                 self._changed.set()

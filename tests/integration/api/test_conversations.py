@@ -274,10 +274,11 @@ def test_a_host_that_drains_hands_back_and_gets_no_more(server, up):
 
 def test_a_worker_that_drains_is_ordered_nothing_more(server, worker):
     first = worker()
-    first.orders(0)
-    first.say(worker_wire.WorkerDraining())
-    first.orders(0)
     run = server.run()
+    (order,) = first.orders(1)
+    first.say(worker_wire.WorkerDraining())
+    first.say(worker_wire.HostLost(host_id=order.host_id, reason="it left"))
+    first.orders(0)
     second = worker("v", name="other")
     (order,) = second.orders(1)
     assert order.process is None

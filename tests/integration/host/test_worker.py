@@ -25,7 +25,7 @@ from stoker.testing.fake_api import FakeApi
 from stoker.wire import host as host_wire
 from stoker.wire import worker as wire
 from stoker.worker.fleet import FIRST_PAUSE
-from stoker.worker.service import Worker, WorkerConfig
+from stoker.worker.service import LAST_WORDS, Worker, WorkerConfig
 
 pytestmark = pytest.mark.anyio
 
@@ -71,8 +71,8 @@ class Orderer:
                         order.process = message.process
                         await self.order()
                     case wire.HostLost():
-                        self.wanted.pop(message.host_id, None)
-                        await self.order()
+                        if self.wanted.pop(message.host_id, None) is not None:
+                            await self.order()
                     case _:
                         pass
                 async with self._changed:
@@ -185,6 +185,25 @@ async def test_a_killed_host_is_lost(
     (lost,) = await orderer.heard(wire.HostLost, seconds=2)
     assert lost.host_id == "h1"
     assert "SIGKILL" in lost.reason
+
+
+async def test_a_dead_host_that_is_not_ordered_any_more_is_cleared_up_after(
+    make_worker: MakeWorker, orderer: Orderer, launched: list[ProcessIdentity], tmp_path: Path
+) -> None:
+    worker = make_worker()
+    task = asyncio.get_running_loop().create_task(worker.run())
+    await orderer.order(order())
+    await orderer.heard(wire.HostLaunched)
+    orderer.wanted.clear()
+    await orderer.order()
+    folder = tmp_path / "home" / "tmp" / "h1"
+    folder.mkdir(parents=True, exist_ok=True)
+    os.kill(launched[0].pid, signal.SIGKILL)
+    await orderer.heard(wire.HostLost)
+    await worker.drain()
+    async with asyncio.timeout(LAST_WORDS - 0.5):  # It need not wait for orders.
+        await task
+    assert not folder.exists()
 
 
 async def test_what_a_dead_host_had_on_disk_arrives_before(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from stoker.domain.errors import NotFound
+from stoker.domain.pools import Machine, Worker
 from stoker.domain.reports import Finished, Frame
 from stoker.domain.requests import StartRun
 from stoker.domain.states import StateRecord, StateType
@@ -337,6 +338,57 @@ def test_a_pool_whose_planning_failed_is_planned_again(side):
         running = asyncio.create_task(provisioner.run())
         async with asyncio.timeout(10):
             await planned.wait()
+        running.cancel()
+
+    asyncio.run(main())
+
+
+class Told:
+    """A worker's socket that remembers how many hosts it was ordered to have."""
+
+    def __init__(self) -> None:
+        self.numbers: list[int] = []
+
+    def orders(self, hosts) -> None:
+        self.numbers.append(len(hosts))
+
+
+def test_a_worker_is_told_its_orders_when_they_change_and_on_each_connection(side):
+    async def main() -> None:
+        provisioner = Provisioner(side.dispatcher, side.clock)
+        worker, link = Worker(id="w", name="w", pool="pool", machine=Machine("m", "b")), Told()
+        running = asyncio.create_task(provisioner.run())
+
+        async def planned() -> None:
+            done = asyncio.Event()
+            real = side.dispatcher.transact
+
+            async def transact(work):
+                result = await real(work)
+                asyncio.get_running_loop().call_soon(done.set)
+                return result
+
+            side.dispatcher.transact = transact
+            provisioner.poke("pool")
+            async with asyncio.timeout(10):
+                await done.wait()
+            side.dispatcher.transact = real
+
+        provisioner.add_worker(worker, link)
+        await planned()
+        await planned()
+        assert link.numbers == [0]
+        side.world.host(ready=False)
+        await planned()
+        await planned()
+        assert link.numbers == [0, 1]
+        await side.dispatcher.transact(lambda unit: registering.lost(unit, "h", "killed"))
+        await planned()
+        assert link.numbers == [0, 1, 0], "a worker that ends waits for this"
+        again = Told()
+        provisioner.add_worker(worker, again)
+        await planned()
+        assert (link.numbers, again.numbers) == ([0, 1, 0], [0])
         running.cancel()
 
     asyncio.run(main())

@@ -81,7 +81,7 @@ def update_pool(unit: Unit, name: str, changes: Mapping[str, Any]) -> WorkPool:
 
 
 def delete_pool(unit: Unit, name: str) -> None:
-    """Forget a pool that nothing uses.
+    """Forget a pool that nothing uses, and cancel the runs that are still queued in it.
 
     Raises:
         Conflict: Deployments or hosts use it.
@@ -99,6 +99,10 @@ def delete_pool(unit: Unit, name: str) -> None:
             lost(unit, host.id, "its work pool was deleted")
         else:
             drain(unit, host.id, "its work pool was deleted")
+    for count in unit.records.queued_counts(name):
+        # Of deployments that have moved to another pool.
+        for run in unit.records.queued(name, count.queue, count.lane, count.runs):
+            cancel(unit, run.id, "its work pool was deleted")
     unit.records.delete_pool(name)
     unit.demand.add(name)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
+from stoker.domain.errors import Invalid
 from stoker.domain.hosts import Host, HostOrder, HostState
 from stoker.domain.ids import new_id
 from stoker.domain.pools import Worker, WorkPool
@@ -85,12 +86,23 @@ def _lanes(records: Records, pool: WorkPool) -> dict[str, Json]:
             if deployment is not None:
                 variables.append({**deployment.job_variables, **run.job_variables})
     for each in variables:
-        configuration = resolve(pool.base_job_template, each)
+        try:
+            configuration = resolve(pool.base_job_template, each)
+        except Invalid:
+            # No host can be launched for it; that is no reason to launch none for the others.
+            continue
         lanes.setdefault(
             lane_of(pool, configuration),
             {name: value for name, value in configuration.items() if name not in CODE_KEYS},
         )
     return lanes
+
+
+def _own_lane(pool: WorkPool) -> str | None:
+    try:
+        return lane_of(pool, resolve(pool.base_job_template, {}))
+    except Invalid:
+        return None
 
 
 class _Planner:
@@ -107,7 +119,7 @@ class _Planner:
         paused = {queue.name for queue in records.queues(pool.name) if queue.paused or pool.paused}
         nested = records.queued_nested(pool.name)
         self._nested = [run for run in nested if run.queue not in paused]
-        self._own_lane = lane_of(pool, resolve(pool.base_job_template, {}))
+        self._own_lane = _own_lane(pool)
 
     def _claimable(self, usage: PoolUsage) -> dict[tuple[str, str], int]:
         """Queued runs by queue and lane, as far as the limits would let them start."""

@@ -180,3 +180,12 @@ def test_the_queued_runs_of_a_deleted_deployment_are_cancelled_and_its_running_o
     assert world.state(other) is StateType.SCHEDULED
     with pytest.raises(NotFound, match="no deployment 'f/d'"):
         world.do(lambda unit: administration.delete_deployment(unit, "f/d"))
+
+
+def test_deleting_a_pool_cancels_what_a_deployment_that_moved_has_left_in_it(world):
+    run = world.submit()
+    world.pool("other")
+    world.deployment(pool="other")
+    delete(world)
+    found = world.run(run)
+    assert (found.state.name, found.state.message) == ("Cancelled", "its work pool was deleted")

@@ -179,6 +179,16 @@ def test_a_queued_run_whose_variables_make_no_sense_any_more_holds_up_nobody(wor
     assert world.run(run).state.name == "Cancelled"
 
 
+def test_a_deployment_that_resolves_no_more_holds_up_nobody(world):
+    lanes(world)
+    broken = world.deployment("broken")
+    broken.job_variables = {"gpu": 1}
+    queue(world, 1, "f/broken")
+    world.do(lambda unit: unit.records.put_deployment(broken))
+    queue(world, 1)
+    assert {host.lane for host in planned(world).requested} == {world.lane()}
+
+
 def test_queued_runs_follow_a_changed_template_to_the_hosts_of_their_new_lane(world):
     lanes(world)
     runs = queue(world, 2)

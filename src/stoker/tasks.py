@@ -176,6 +176,7 @@ class Task(Generic[P, R_co]):
                 of the value, ``wait_for=[...]`` to wait for futures first.
 
         Raises:
+            ParameterError: The function does not take these arguments; it is not tried again.
             Exception: What the function raised in its last attempt.
             UpstreamFailed: An argument stands for a run that did not complete.
         """
@@ -238,6 +239,7 @@ class Task(Generic[P, R_co]):
 
         Raises:
             MissingContext: No flow is running here.
+            ParameterError: The function does not take these arguments.
 
         Example:
             ```python
@@ -294,7 +296,8 @@ class Task(Generic[P, R_co]):
             kwargs: For the function.
 
         Raises:
-            ParameterError: No argument is iterable, or their lengths differ.
+            ParameterError: No argument is iterable, their lengths differ, or the function does
+                not take them.
             MissingContext: No flow is running here.
 
         Example:
@@ -375,6 +378,9 @@ class Task(Generic[P, R_co]):
 
         from stoker.futures import Future, pending, queued_state
 
+        refused = self.signature.refusal(args, kwargs)
+        if refused is not None:
+            raise refused
         pool = _pool_of(flow)
         context = self._context(flow, args, kwargs)
         future = Future[Any](context.id, context.name, queued_state(time.time()))

@@ -22,6 +22,7 @@ from stoker.domain.states import ResultRecord, StateRecord, StateType
 from stoker.engine import resolve
 from stoker.engine.context import FlowContext, TaskContext
 from stoker.engine.interrupts import RunCancelled, RunTimeout
+from stoker.engine.parameters import ParameterError
 from stoker.engine.retries import RetryPolicy
 from stoker.engine.steps import (
     Call,
@@ -147,7 +148,7 @@ def attempts(run: Attempts, args: Any, kwargs: Any, function: Any, now: Now) -> 
     plan = run.plan
     while True:
         context.run_count += 1
-        returned = False
+        hopeless = False
         try:
             reports = run.starting(now())
             if reports:
@@ -162,12 +163,16 @@ def attempts(run: Attempts, args: Any, kwargs: Any, function: Any, now: Now) -> 
             outcome = run.conclude(value, now())
             if type(run) is FlowAttempts and outcome.state.type is StateType.COMPLETED:
                 # What cannot be kept would be no other after a retry.
-                returned = True
+                hopeless = True
                 run.kept = yield Call(run.keep, (outcome,), {})
         except GeneratorExit:
             raise
         except BaseException as error:
-            outcome = failed(error, now(), run.what)
+            refused = None
+            if type(context) is TaskContext and isinstance(error, (TypeError, ParameterError)):
+                refused = _refusal(error, context, args, kwargs)
+                hopeless = refused is not None
+            outcome = failed(refused or error, now(), run.what)
         if type(context) is FlowContext and context.pool is not None:
             yield from _let_go(run, context, outcome)
         state = outcome.state
@@ -176,7 +181,7 @@ def attempts(run: Attempts, args: Any, kwargs: Any, function: Any, now: Now) -> 
         error = outcome.error
         again = (
             context.run_count <= plan.retries.retries
-            and not returned
+            and not hopeless
             and state.type is StateType.FAILED
             and (error is None or isinstance(error, Exception))
         )
@@ -197,6 +202,17 @@ def attempts(run: Attempts, args: Any, kwargs: Any, function: Any, now: Now) -> 
     if plan.hooks:
         yield from _hooks(run, outcome)
     return outcome
+
+
+def _refusal(
+    error: Exception, context: TaskContext, args: Any, kwargs: Any
+) -> ParameterError | None:
+    """Return what is wrong with a call that the user's function did not take at all."""
+    from stoker.engine.tracebacks import in_user_code
+
+    if in_user_code(error):
+        return None
+    return context.signature.refusal(args, kwargs)
 
 
 def _let_go(run: Attempts, context: FlowContext, outcome: Outcome) -> Generator[Step, Any, None]:

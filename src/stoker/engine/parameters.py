@@ -69,10 +69,31 @@ class Signature:
         try:
             bound = self.signature.bind(*args, **kwargs)
         except TypeError as error:
-            takes = ", ".join(self.signature.parameters) or "none"
-            raise ParameterError(f"{self.name}: {error}; it takes: {takes}") from None
+            raise self._refused(error) from None
         bound.apply_defaults()
         return bound.arguments
+
+    def refusal(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ParameterError | None:
+        """Return the error that a call with these arguments is; None where they fit.
+
+        Of a decorated function it is the decorator's own function that takes them.
+        """
+        function = self._function
+        try:
+            if hasattr(function, "__wrapped__"):
+                inspect.signature(function, follow_wrapped=False).bind(*args, **kwargs)
+            else:
+                self.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            return self._refused(error)
+        except ValueError:
+            # Some functions in C have no signature to look at.
+            return None
+        return None
+
+    def _refused(self, error: TypeError) -> ParameterError:
+        takes = ", ".join(self.signature.parameters) or "none"
+        return ParameterError(f"{self.name}: {error}; it takes: {takes}")
 
     def arguments(self, parameters: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return bound parameters as positional and keyword arguments."""

@@ -21,6 +21,16 @@ def user_traceback(error: BaseException) -> str:
         return f"{type(error).__name__} (its traceback cannot be printed: {problem!r})"
 
 
+def in_user_code(error: BaseException) -> bool:
+    """Whether it was raised in, or passed through, code that is not Stoker's."""
+    trace = error.__traceback__
+    while trace is not None:
+        if not trace.tb_frame.f_code.co_filename.startswith(_OURS):
+            return True
+        trace = trace.tb_next
+    return False
+
+
 def _is_users(known: traceback.TracebackException) -> bool:
     return any(not frame.filename.startswith(_OURS) for frame in known.stack)
 

@@ -1,9 +1,14 @@
 """Tasks called in a flow: values, records, retries."""
 
+import asyncio
+import functools
+from typing import Any
+
 import pytest
 
 from stoker import flow, task
 from stoker.domain.states import StateType
+from stoker.engine.parameters import ParameterError
 from stoker.states import Failed, FailedRun
 from stoker.tasks import exponential_backoff
 from stoker.testing.recording import RecordingBackend
@@ -263,3 +268,88 @@ def test_generators_are_refused() -> None:
         @task
         def some():
             yield 1
+
+
+@task(retries=3)
+def one_number(n: int) -> int:
+    return n
+
+
+@task(retries=3, timeout_seconds=60, task_run_name="number-{n}")
+def named_number(n: int) -> int:
+    return n
+
+
+@task(retries=3)
+async def later(n: int) -> int:
+    return n
+
+
+@pytest.mark.parametrize("function", [one_number, named_number, later])
+def test_a_call_that_does_not_fit_is_not_tried_again(
+    backend: RecordingBackend, function: Any
+) -> None:
+    @flow
+    async def run():
+        found = function(1, 2)
+        return await found if function.is_async else found
+
+    says = rf"task '{function.name}': too many positional arguments; it takes: n"
+    with pytest.raises(ParameterError, match=says):
+        asyncio.run(run())
+    (record,) = backend.task_runs()
+    assert (record.state.name, record.run_count) == ("Failed", 1)
+    first = backend.lines()[1].message
+    assert "Traceback" not in first
+    assert "left" not in first
+
+
+def test_a_call_that_does_not_fit_is_not_submitted(backend: RecordingBackend) -> None:
+    @flow
+    def run():
+        with pytest.raises(ParameterError, match="missing a required argument: 'n'"):
+            one_number.submit()
+        with pytest.raises(ParameterError, match="unexpected keyword argument 'm'"):
+            one_number.map([1, 2], m=3)
+
+    run()
+    assert backend.task_runs() == []
+
+
+def test_a_type_error_of_the_users_is_tried_again(backend: RecordingBackend) -> None:
+    @task(retries=1)
+    def wrong_inside():
+        return one_number.fn()  # type: ignore[call-arg]
+
+    @task(retries=1)
+    def wrong_in_c():
+        return len(3)  # type: ignore[arg-type]
+
+    @flow
+    def run():
+        for function in (wrong_inside, wrong_in_c):
+            with pytest.raises(TypeError):
+                function()
+
+    run()
+    assert [record.run_count for record in backend.task_runs()] == [2, 2]
+
+
+def test_a_decorator_may_give_arguments_of_its_own(backend: RecordingBackend) -> None:
+    def with_database(function: Any) -> Any:
+        @functools.wraps(function)
+        def wrapper(*args: Any) -> Any:
+            return function("database", *args)
+
+        return wrapper
+
+    @task
+    @with_database
+    def read(database, key):
+        return database, key
+
+    @flow
+    def run():
+        return read("k"), read.submit("k").result()
+
+    assert run() == (("database", "k"), ("database", "k"))

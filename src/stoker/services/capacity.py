@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from stoker.domain.errors import Invalid
 from stoker.domain.hosts import Host, HostOrder, HostState
 from stoker.domain.ids import new_id
-from stoker.domain.pools import Worker, WorkPool
+from stoker.domain.pools import WarmKnobs, Worker, WorkPool
 from stoker.domain.templates import CODE_KEYS, Json, lane_of, resolve
 from stoker.domain.warm_policy import IdleHost, LaneDemand, hosts_to_drain, wanted_hosts
 from stoker.ports.store import PoolUsage, Records
@@ -48,16 +48,17 @@ def plan(
     pool = unit.records.pool(pool_name)
     if pool is None:
         return result
-    planner = _Planner(unit, pool, result)
     groups: dict[tuple[str, ...], list[Worker]] = {}
     for worker in workers:
         if not worker.draining:
-            groups.setdefault(tuple(sorted(worker.queues)), []).append(worker)
+            groups.setdefault(_set_of(worker.queues), []).append(worker)
     infrastructure = _lanes(unit.records, pool)
+    planner = _Planner(unit, pool, result, set(groups), set(infrastructure))
     for queues, members in sorted(groups.items(), key=lambda item: (not item[0], len(item[0]))):
         for lane, configuration in infrastructure.items():
             may_launch = blocked.get(lane, 0.0) <= unit.now
             planner.lane(lane, configuration, queues, members, may_launch=may_launch)
+    planner.leave_rest()
     return result
 
 
@@ -98,6 +99,10 @@ def _lanes(records: Records, pool: WorkPool) -> dict[str, Json]:
     return lanes
 
 
+def _set_of(queues: Sequence[str]) -> tuple[str, ...]:
+    return tuple(sorted(queues))
+
+
 def _own_lane(pool: WorkPool) -> str | None:
     try:
         return lane_of(pool, resolve(pool.base_job_template, {}))
@@ -108,11 +113,19 @@ def _own_lane(pool: WorkPool) -> str | None:
 class _Planner:
     """One pass over a pool's lanes."""
 
-    def __init__(self, unit: Unit, pool: WorkPool, result: Plan) -> None:
+    def __init__(
+        self,
+        unit: Unit,
+        pool: WorkPool,
+        result: Plan,
+        served: set[tuple[str, ...]],
+        lanes: set[str],
+    ) -> None:
         records = unit.records
         self._unit = unit
         self._pool = pool
         self._result = result
+        self._lanes = lanes
         self._hosts = records.hosts(pool.name)
         self._usage = records.usage(pool.name)
         self._queued = self._claimable(self._usage)
@@ -120,6 +133,8 @@ class _Planner:
         nested = records.queued_nested(pool.name)
         self._nested = [run for run in nested if run.queue not in paused]
         self._own_lane = _own_lane(pool)
+        # A worker whose socket is gone for a moment still has its hosts.
+        self._served = served | {_set_of(worker.queues) for worker in records.workers(pool.name)}
 
     def _claimable(self, usage: PoolUsage) -> dict[tuple[str, str], int]:
         """Queued runs by queue and lane, as far as the limits would let them start."""
@@ -155,8 +170,9 @@ class _Planner:
         """Bring one lane's hosts, of workers that serve the same queues, to the wanted number."""
         # The pool's own lane is kept warm; the others cost nothing until they are used.
         present = [host for host in self._hosts if host.lane == lane and host.is_present]
-        hosts = [host for host in present if tuple(sorted(host.queues)) == queues]
-        elsewhere = len(present) - len(hosts)
+        hosts = [host for host in present if _set_of(host.queues) == queues]
+        others = [host for host in present if _set_of(host.queues) != queues]
+        elsewhere = sum(_set_of(host.queues) in self._served for host in others)
         warm = self._pool.warm
         least = warm.min if lane == self._own_lane else 0
         knobs = replace(warm, min=max(0, least - elsewhere), max=max(0, warm.max - elsewhere))
@@ -165,6 +181,21 @@ class _Planner:
         if wanted > len(hosts) and may_launch:
             self._order(wanted - len(hosts), lane, infrastructure, workers)
             return
+        self._leave(knobs, demand, hosts)
+
+    def leave_rest(self) -> None:
+        """Drain idle hosts of lanes that nothing uses any more, and of queues without a worker."""
+        rest: dict[tuple[str, tuple[str, ...]], list[Host]] = {}
+        for host in self._hosts:
+            queues = _set_of(host.queues)
+            if host.is_present and (host.lane not in self._lanes or queues not in self._served):
+                rest.setdefault((host.lane, queues), []).append(host)
+        for hosts in rest.values():
+            busy = sum(self._usage.hosts.get(host.id, 0) for host in hosts)
+            self._leave(replace(self._pool.warm, min=0), LaneDemand(busy=busy), hosts)
+
+    def _leave(self, knobs: WarmKnobs, demand: LaneDemand, hosts: Sequence[Host]) -> None:
+        """Drain those that have been idle for too long, and note when the next will have been."""
         idle = [
             IdleHost(host.id, host.idle_since)
             for host in hosts
@@ -175,7 +206,7 @@ class _Planner:
         leaving = hosts_to_drain(knobs, demand, len(hosts), idle, self._unit.now)
         self._drain(leaving)
         staying = [one for one in idle if one.id not in leaving]
-        if staying and len(hosts) - len(leaving) > wanted:
+        if staying and len(hosts) - len(leaving) > wanted_hosts(knobs, demand):
             due = min(one.idle_since for one in staying) + knobs.idle_timeout
             self._result.next_idle = min(due, self._result.next_idle or due)
 

@@ -303,6 +303,51 @@ def test_the_least_number_stays_though_idle(world):
     assert planned(world).next_idle is None
 
 
+def test_an_idle_host_of_a_lane_that_nothing_uses_any_more_leaves(world):
+    lanes(world)
+    world.host("new")
+    world.host("old", lane=world.lane(memory=2))
+    world.now = 1299.0
+    assert planned(world).next_idle == 1300.0
+    world.now = 1300.0
+    planned(world)
+    assert alive(world, HostState.UP) == ["new"]
+
+
+def test_a_busy_host_of_an_old_lane_stays(world):
+    lanes(world)
+    world.deployment("big", job_variables={"memory": 2})
+    world.host("new")
+    world.host("old", lane=world.lane(memory=2), slots=1)
+    (run,) = queue(world, 1, "f/big")
+    assert world.host_of(run) == "old"
+    world.do(lambda unit: administration.delete_deployment(unit, "f/big"))
+    world.now = 9999.0
+    planned(world)
+    assert alive(world, HostState.UP) == ["new", "old"]
+
+
+def test_hosts_of_queues_that_no_worker_serves_any_more_leave_and_keep_no_place(world):
+    world.queue("q")
+    knobs(world, min=1, max=1, slots_per_host=1)
+    world.host("old", queues=["q"], ready=False)
+    world.host("dead-end", queues=["q"], worker_id="v", ready=False)
+    assert asked(world) == 1
+    world.now = 1300.0
+    planned(world)
+    assert alive(world, HostState.DRAINING) == ["dead-end", "old"]
+
+
+def test_the_hosts_of_a_worker_that_is_not_connected_now_keep_their_place(world):
+    world.queue("q")
+    world.worker("v", queues=["q"])
+    knobs(world, min=1, max=1)
+    world.host(queues=["q"], worker_id="v", ready=False)
+    world.now = 9999.0
+    assert asked(world) == 0
+    assert alive(world, HostState.UP) == ["h"]
+
+
 def test_a_busy_host_is_not_drained(world):
     knobs(world, slots_per_host=1)
     world.host("h1", slots=1)

@@ -1,6 +1,7 @@
 """The provisioner: plans each pool's hosts when its demand changes, and tells the workers."""
 
 import asyncio
+import logging
 from collections import deque
 from statistics import median
 
@@ -12,6 +13,11 @@ from stoker.services.capacity import Plan, orders_of, plan
 from stoker.services.dispatcher import Dispatcher
 from stoker.services.explaining import Outlook
 from stoker.services.unit import Unit
+
+logger = logging.getLogger("stoker.server")
+
+RETRY = 1.0
+"""Seconds until a pool is planned again whose planning failed."""
 
 MIN_GAP = 0.05
 """Seconds between two rounds of planning: a burst of ending runs is planned for together."""
@@ -53,9 +59,9 @@ class Provisioner:
                 try:
                     await self._plan(pool)
                 except Exception:
-                    self._dirty |= {pool, *dirty}
-                    self._wake.set()
-                    raise
+                    # The other pools are planned all the same.
+                    logger.exception("work pool %s could not be planned", pool)
+                    self._poke_later(pool, RETRY)
             await self._clock.sleep(MIN_GAP)
 
     async def _plan(self, pool: str) -> None:

@@ -317,31 +317,6 @@ def test_a_run_that_waits_is_answered_when_it_has_back_what_it_lent(side):
     asyncio.run(main())
 
 
-def test_a_pool_whose_planning_failed_is_planned_again(side):
-    async def main() -> None:
-        provisioner = Provisioner(side.dispatcher, side.clock)
-        real = side.dispatcher.transact
-        planned = asyncio.Event()
-        failures = ["the disk is full"]
-
-        async def transact(work):
-            if failures:
-                raise OSError(failures.pop())
-            result = await real(work)
-            planned.set()
-            return result
-
-        side.dispatcher.transact = transact
-        provisioner.poke("pool")
-        with pytest.raises(OSError, match="disk is full"):
-            await provisioner.run()
-        running = asyncio.create_task(provisioner.run())
-        async with asyncio.timeout(10):
-            await planned.wait()
-        running.cancel()
-
-    asyncio.run(main())
-
 
 class Told:
     """A worker's socket that remembers how many hosts it was ordered to have."""

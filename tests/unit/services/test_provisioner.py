@@ -6,7 +6,7 @@ import pytest
 
 from stoker.domain.hosts import Host
 from stoker.domain.pools import Machine, WarmKnobs, Worker
-from stoker.services import administration
+from stoker.services import administration, provisioner
 from stoker.services.dispatcher import Dispatcher
 from stoker.services.provisioner import MAX_BACKOFF, Provisioner
 
@@ -148,3 +148,35 @@ def test_a_host_that_registers_ends_the_waiting_and_tells_how_long_launches_take
         assert provisioner._blocked["l"] == office.clock.now() + 1.0, "counted anew"
 
     office.run(main)
+
+
+def test_a_pool_whose_planning_failed_is_planned_again_and_holds_up_no_other(
+    office, monkeypatch, caplog
+):
+    monkeypatch.setattr(provisioner, "RETRY", 0.01)
+    office.world.pool("other")
+    office.world.deployment("o", pool="other")
+    failures = ["the disk is full"] * 2
+    plan = provisioner.plan
+
+    def failing(unit, pool, *rest):
+        if pool == "pool" and failures:
+            raise OSError(failures.pop())
+        return plan(unit, pool, *rest)
+
+    monkeypatch.setattr(provisioner, "plan", failing)
+
+    async def main() -> None:
+        link, others = Link(), Link()
+        office.world.submit()
+        office.world.submit("f/o")
+        office.provisioner.add_worker(a_worker(), link)
+        other = a_worker("v")
+        other.pool = "other"
+        office.provisioner.add_worker(other, others)
+        await others.has(1)
+        await link.has(1)
+
+    office.run(main)
+    assert failures == []
+    assert caplog.messages == ["work pool pool could not be planned"] * 2

@@ -18,12 +18,12 @@ class Outlook:
     Attributes:
         workers: Connected workers by id.
         cold_start: Median seconds from a launch to the host's registration, by pool.
-        failures: Why the last launch failed, by lane.
+        failures: Why the last launch failed, by pool and lane.
     """
 
     workers: Mapping[str, Worker] = field(default_factory=dict[str, Worker])
     cold_start: Mapping[str, float] = field(default_factory=dict[str, float])
-    failures: Mapping[str, str] = field(default_factory=dict[str, str])
+    failures: Mapping[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
 
 
 def explain(records: Records, run: FlowRun, outlook: Outlook, now: float) -> str | None:
@@ -92,7 +92,7 @@ def _no_slot(records: Records, run: FlowRun, outlook: Outlook, now: float) -> st
         since = now - min(host.requested for host in starting)
         text = f"a host has been launching for {since:.1f} s"
         return text if expected is None else f"{text}; that takes about {expected:.1f} s here"
-    failure = outlook.failures.get(run.lane or "")
+    failure = outlook.failures.get((run.pool or "", run.lane or ""))
     if failure is not None:
         return f"the last host could not be launched ({failure}); another try follows"
     up = [host for host in hosts if host.state is HostState.UP]

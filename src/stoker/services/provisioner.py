@@ -37,8 +37,8 @@ class Provisioner:
         self._told: dict[str, list[HostOrder]] = {}
         self._dirty: set[str] = set()
         self._wake = asyncio.Event()
-        self._failures: dict[str, int] = {}
-        self._blocked: dict[str, float] = {}
+        self._failures: dict[tuple[str, str], int] = {}
+        self._blocked: dict[tuple[str, str], float] = {}
         self._starts: dict[str, deque[float]] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         dispatcher.on_demand = self.poke
@@ -66,7 +66,7 @@ class Provisioner:
 
     async def _plan(self, pool: str) -> None:
         members = [worker for worker, _ in self._workers.values() if worker.pool == pool]
-        blocked = dict(self._blocked)
+        blocked = {lane: until for (of, lane), until in self._blocked.items() if of == pool}
 
         def work(unit: Unit) -> tuple[Plan, dict[str, list[HostOrder]]]:
             decided = plan(unit, pool, members, blocked)
@@ -81,7 +81,7 @@ class Provisioner:
                 known[1].orders(hosts)
         now = self._clock.now()
         due = [decided.next_idle] if decided.next_idle is not None else []
-        due += [until for until in self._blocked.values() if until > now]
+        due += [until for until in blocked.values() if until > now]
         if due:
             self._poke_later(pool, max(0.0, min(due) - now))
 
@@ -131,11 +131,11 @@ class Provisioner:
 
     def registered(self, host: Host) -> None:
         """A host registered first: its lane's launches work."""
-        self._failures.pop(host.lane, None)
-        self._blocked.pop(host.lane, None)
-        self.outlook.failures = {
-            lane: why for lane, why in self.outlook.failures.items() if lane != host.lane
-        }
+        key = host.pool, host.lane
+        self._failures.pop(key, None)
+        self._blocked.pop(key, None)
+        failures = self.outlook.failures.items()
+        self.outlook.failures = {one: why for one, why in failures if one != key}
         if host.registered is not None:
             starts = self._starts.setdefault(host.pool, deque(maxlen=20))
             starts.append(host.registered - host.requested)
@@ -143,9 +143,10 @@ class Provisioner:
 
     def failed(self, host: Host, reason: str) -> None:
         """A host died before it registered: back off in its lane."""
-        failures = self._failures.get(host.lane, 0) + 1
-        self._failures[host.lane] = failures
+        key = host.pool, host.lane
+        failures = self._failures.get(key, 0) + 1
+        self._failures[key] = failures
         delay = min(MAX_BACKOFF, 0.5 * 2 ** min(failures, 10))
-        self._blocked[host.lane] = self._clock.now() + delay
-        self.outlook.failures = {**self.outlook.failures, host.lane: reason}
+        self._blocked[key] = self._clock.now() + delay
+        self.outlook.failures = {**self.outlook.failures, key: reason}
         self._poke_later(host.pool, delay)

@@ -119,7 +119,8 @@ def test_a_launching_host(world, run, state):
 
 
 def test_launches_that_fail(world, run):
-    outlook = Outlook(workers={"w": a_worker()}, failures={world.lane(): "no such file: python9"})
+    failures = {("pool", world.lane()): "no such file: python9"}
+    outlook = Outlook(workers={"w": a_worker()}, failures=failures)
     assert why(world, run, outlook) == (
         "the last host could not be launched (no such file: python9); another try follows"
     )

@@ -121,10 +121,10 @@ def test_a_lane_whose_launches_fail_waits_longer_each_time(office):
         delays = []
         for _ in range(10):
             provisioner.failed(host, "no such interpreter")
-            delays.append(provisioner._blocked[host.lane] - office.clock.now())
+            delays.append(provisioner._blocked["pool", host.lane] - office.clock.now())
         assert delays[:3] == [1.0, 2.0, 4.0]
         assert max(delays) == delays[-1] == MAX_BACKOFF
-        assert provisioner.outlook.failures == {host.lane: "no such interpreter"}
+        assert provisioner.outlook.failures == {("pool", host.lane): "no such interpreter"}
         provisioner.add_worker(a_worker(), link)
         assert await link.has(0) == []
         office.clock.at += MAX_BACKOFF
@@ -145,7 +145,7 @@ def test_a_host_that_registers_ends_the_waiting_and_tells_how_long_launches_take
         assert provisioner._blocked == {}
         assert provisioner.outlook.cold_start == {"pool": 2.0}
         provisioner.failed(host, "it died")
-        assert provisioner._blocked["l"] == office.clock.now() + 1.0, "counted anew"
+        assert provisioner._blocked["pool", "l"] == office.clock.now() + 1.0, "counted anew"
 
     office.run(main)
 
@@ -180,3 +180,25 @@ def test_a_pool_whose_planning_failed_is_planned_again_and_holds_up_no_other(
     office.run(main)
     assert failures == []
     assert caplog.messages == ["work pool pool could not be planned"] * 2
+
+
+def test_launches_that_fail_in_one_pool_block_no_other(office):
+    office.world.pool("other")
+    office.world.deployment("o", pool="other")
+    lane = office.world.lane()
+    assert lane == office.world.lane("other")
+
+    async def main() -> None:
+        link = Link()
+        failed = Host(id="h", pool="pool", lane=lane, requested=1000.0)
+        office.provisioner.failed(failed, "no such interpreter")
+        office.world.submit("f/o")
+        other = a_worker("v")
+        other.pool = "other"
+        office.provisioner.add_worker(other, link)
+        await link.has(1)
+        works = Host(id="g", pool="other", lane=lane, requested=1000.0, registered=1001.0)
+        office.provisioner.registered(works)
+        assert list(office.provisioner.outlook.failures) == [("pool", lane)]
+
+    office.run(main)

@@ -67,7 +67,7 @@ class FlowOptions(TypedDict, total=False):
         timeout_seconds: Seconds after which a call is ended by a `TimeoutError`.
         validate_parameters: Whether parameters are converted to their type hints, or refused.
             Hints with names that are not there when the flow runs are not looked at.
-        log_prints: Whether ``print`` goes to the run's log.
+        log_prints: Whether ``print`` goes to the run's log; None: as the flow around it says.
         persist_result: Whether the result is kept for others. None: of deployed runs always,
             of runs in their caller's process where it is plain and small.
         task_runner: What runs the submitted tasks.
@@ -119,7 +119,7 @@ class Flow(Generic[P, R_co]):
         self.version = options.get("version")
         self.flow_run_name = options.get("flow_run_name")
         self.validates = options.get("validate_parameters", True)
-        self.log_prints = bool(options.get("log_prints"))
+        self.log_prints = options.get("log_prints")
         self.persist_result = options.get("persist_result")
         self.task_runner = options.get("task_runner")
         if self.log_prints:
@@ -210,7 +210,7 @@ class Flow(Generic[P, R_co]):
             console=parent is None or parent.console,
             top=parent is None,
             is_async=self.is_async,
-            log_prints=self.log_prints,
+            log_prints=self.logs_prints(parent),
             task_runner=self.task_runner,
         )
         keep = functools.partial(self.keep, context.id, local=True)
@@ -232,6 +232,12 @@ class Flow(Generic[P, R_co]):
             return self.signature.arguments(parameters) if parameters else ((), {})
 
         return context, local_flow_steps(run, prepare, call, time.time)
+
+    def logs_prints(self, parent: FlowContext | None) -> bool:
+        """Whether ``print`` goes to the log of a run whose parent in this process is given."""
+        if self.log_prints is None:
+            return parent is not None and parent.log_prints
+        return self.log_prints
 
     def accept(
         self, run: FlowAttempts, args: tuple[Any, ...], kwargs: dict[str, Any]

@@ -118,7 +118,7 @@ def _run(flow: AnyFlow, job: Job, backend: Backend) -> Finished:
         deployment=job.deployment,
         top=True,
         is_async=flow.is_async,
-        log_prints=flow.log_prints,
+        log_prints=flow.logs_prints(None),
         task_runner=flow.task_runner,
     )
     run = FlowAttempts(flow, flow.plan, context, partial(flow.keep, job.run_id, local=False))

@@ -158,3 +158,27 @@ def test_prints_elsewhere_stay_prints(
     assert own(backend) == []
     assert capsys.readouterr().out == "plain\n"
     assert (tmp_path / "file").read_text() == "in a file\n"
+
+
+def test_a_flow_inside_of_another_logs_prints_as_that_does(backend: RecordingBackend) -> None:
+    def prints():
+        print("said")
+
+    inherits, silent = flow(name="inherits")(prints), flow(name="silent", log_prints=False)(prints)
+
+    @flow(log_prints=True)
+    def loud():
+        inherits()
+        silent()
+
+    @flow
+    def quiet():
+        inherits()
+
+    def said():
+        return [line.message for line in backend.lines()].count("said")
+
+    loud()
+    assert said() == 1
+    quiet()
+    assert said() == 1

@@ -124,18 +124,20 @@ def call_within(
 ) -> Any:
     """Call a function, and end it by `RunTimeout` after some seconds.
 
+    One that swallows the error and returns all the same has run out of time nevertheless.
+
     In another thread than the main one nothing can end it: the overrun is logged when it
     happens, and `RunTimeout` is raised when the function returns.
     """
     if not in_main_thread():
         return _call_watched(seconds, what, function, args, kwargs)
-    over = False
+    over = fired = False
     error = RunTimeout.of(what, f"ran longer than {seconds:g} s")
 
     def on_signal(_number: int, frame: FrameType | None) -> None:
-        nonlocal over
+        nonlocal over, fired
         if not over:
-            over = True
+            over = fired = True
             signal.setitimer(signal.ITIMER_REAL, 0)
             interrupt(error, frame)
 
@@ -148,9 +150,13 @@ def call_within(
                 # The time of what is around it is over first, and ends both.
                 signal.signal(signal.SIGALRM, handler)
                 signal.setitimer(signal.ITIMER_REAL, outer, interval)
-            return function(*args, **kwargs)
+            value = function(*args, **kwargs)
         finally:
             over = True
+        if fired:
+            # It was ended, and swallowed that.
+            raise error
+        return value
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         if error in _waiting:

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from contextvars import copy_context
 from inspect import isawaitable
@@ -41,15 +42,19 @@ async def _perform(step: Step, context: Context) -> Any:
                 return answer
             if step.timeout is None:
                 return await answer
+            begun = time.monotonic()
             limit = asyncio.timeout(step.timeout)
             try:
                 async with limit:
-                    return await answer
+                    value = await answer
             except TimeoutError as error:
                 if not limit.expired():
                     raise
-                text = f"ran longer than {step.timeout:g} s"
-                raise RunTimeout.of(step.what, text) from error
+                raise _overrun(step.what, step.timeout) from error
+            if limit.expired() or begun + step.timeout < time.monotonic():
+                # It swallowed its end, or kept the event loop from ending it.
+                raise _overrun(step.what, step.timeout)
+            return value
         case Sleep():
             return await asyncio.sleep(seconds_of(step))
         case Resolve() if not _must_wait(step):
@@ -59,6 +64,10 @@ async def _perform(step: Step, context: Context) -> Any:
             return await in_thread(lambda: perform(step, context))
         case _:
             return perform(step, context)
+
+
+def _overrun(what: str, seconds: float) -> RunTimeout:
+    return RunTimeout.of(what, f"ran longer than {seconds:g} s")
 
 
 def _must_wait(step: Resolve) -> bool:

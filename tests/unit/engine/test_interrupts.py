@@ -125,3 +125,16 @@ def test_a_timer_of_the_users_goes_on() -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     assert fired == [1]
+
+
+def test_a_late_call_that_swallows_its_end_is_late() -> None:
+    def swallows() -> int:
+        try:
+            threading.Event().wait(10)
+        except TimeoutError:
+            return 1
+        return 2
+
+    with pytest.raises(RunTimeout, match=r"it ran longer than 0\.01 s"):
+        call_within(0.01, "it", swallows, (), {})
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)

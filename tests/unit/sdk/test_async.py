@@ -1,7 +1,10 @@
 """Coroutine functions as flows and tasks."""
 
 import asyncio
+import contextlib
 import threading
+import time
+from typing import Any
 
 import pytest
 
@@ -211,3 +214,20 @@ def test_a_cancelled_flow_ends_cancelled(backend: RecordingBackend) -> None:
 
     asyncio.run(main())
     assert backend.finished("hangs").state.type is StateType.CANCELLED
+
+
+async def swallows() -> None:
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.sleep(DEADLINE)
+
+
+async def blocks() -> None:
+    time.sleep(0.03)
+
+
+@pytest.mark.parametrize("function", [swallows, blocks])
+def test_who_overruns_has_not_completed(backend: RecordingBackend, function: Any) -> None:
+    limited = flow(timeout_seconds=0.02)(function)
+    state = asyncio.run(limited(return_state=True))
+    assert state.name == "TimedOut"
+    assert "longer than 0.02 s" in state.message

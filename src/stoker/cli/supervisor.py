@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from stoker.client.discovery import live_server
+from stoker.client.health import healthy_server
 from stoker.client.http import Api
 from stoker.domain.errors import Conflict, Unavailable
 from stoker.domain.pools import WarmKnobs
@@ -131,22 +131,16 @@ class Supervisor:
         """The server's URL once it answers; None where it ended or a signal came first."""
         deadline = time.monotonic() + START_TIMEOUT
         while self._server.running and not self._stop.is_set():
-            url = live_server(self._settings.home)
+            url = await asyncio.to_thread(
+                healthy_server, self._settings.home, self._settings.api_key
+            )
             if url is not None:
-                try:
-                    await asyncio.to_thread(self._check_health, url)
-                    return url
-                except Unavailable:
-                    pass
+                return url
             if time.monotonic() > deadline:
                 raise Unavailable(f"the server does not answer after {START_TIMEOUT:g} s")
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), 0.05)
         return None
-
-    def _check_health(self, url: str) -> None:
-        with Api(url, self._settings.api_key, timeout=5.0) as api:
-            api.health()
 
     def _make_pool(self, url: str) -> None:
         # More hosts on one machine would only import the same code again.

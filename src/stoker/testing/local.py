@@ -13,10 +13,10 @@ from typing import Any, Self
 
 import msgspec
 
-from stoker.client.discovery import live_server
+from stoker.client.health import healthy_server
 from stoker.client.http import Api
 from stoker.domain.deployments import Deployment
-from stoker.domain.errors import Invalid, Unavailable
+from stoker.domain.errors import Invalid
 from stoker.domain.pools import WarmKnobs, WorkPool
 from stoker.domain.requests import StartRun
 from stoker.domain.runs import FlowRun, StoredLogLine
@@ -107,12 +107,10 @@ class Harness:
         """
         deadline = time.monotonic() + STARTING
         while program.running and time.monotonic() < deadline:
-            url = live_server(self.home)
+            url = healthy_server(self.home, self._key)
             if url is not None:
-                with suppress(Unavailable), Api(url, self._key, timeout=5.0) as api:
-                    api.health()
-                    self._use(url)
-                    return
+                self._use(url)
+                return
             time.sleep(0.01)
         raise RuntimeError(f"the server does not answer:\n{program.output()}")
 

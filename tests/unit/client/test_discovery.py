@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from stoker.client.discovery import ServerFile, live_server
+from stoker.client.health import healthy_server
 from stoker.process_identity import identify
 
 
@@ -63,3 +64,9 @@ def test_a_broken_file_is_no_server(locked, text):
 
 def test_an_empty_home_has_no_server(tmp_path):
     assert live_server(tmp_path) is None
+
+
+def test_a_live_server_that_does_not_answer_is_not_healthy(locked, tmp_path):
+    assert live_server(locked)
+    assert healthy_server(locked, None) is None
+    assert healthy_server(tmp_path / "nothing", None) is None

@@ -169,6 +169,8 @@ class Dispatcher:
     async def await_run(self, run_id: str, waiter: str | None, timeout: float | None) -> FlowRun:
         """Return a run once it is over, or as it is when ``timeout`` seconds have passed.
 
+        It is cancelled when the run that waits has ended itself.
+
         Raises:
             NotFound: There is no such run.
         """
@@ -178,6 +180,9 @@ class Dispatcher:
                 return await self._await_end(future, run_id, timeout)
             await self.transact(lambda unit: _begin(unit, waiter, run_id))
             await asyncio.wait([future], timeout=timeout)
+            if not future.done() and self.watch.waits(run_id, waiter) > 1:
+                # Another request of this run still waits for it, and so the run still lends.
+                return await self.read(lambda records: need_run(records, run_id))
             if not future.done():
                 await self.transact(
                     lambda unit: lending.end_wait(unit, waiter, need_run(unit.records, run_id))

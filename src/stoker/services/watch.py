@@ -19,6 +19,7 @@ class Watch:
     def __init__(self) -> None:
         self.closed = False
         self._ends: dict[tuple[str, str | None], list[asyncio.Future[FlowRun]]] = {}
+        self._waits: dict[str, list[asyncio.Future[FlowRun]]] = {}
         self._lines: dict[str, list[asyncio.Future[None]]] = {}
 
     def end_of(self, run_id: str, waiter: str | None) -> asyncio.Future[FlowRun]:
@@ -28,6 +29,8 @@ class Watch:
         """
         future: asyncio.Future[FlowRun] = asyncio.get_running_loop().create_future()
         _enter(self._ends, (run_id, waiter), future)
+        if waiter is not None:
+            _enter(self._waits, waiter, future)
         if self.closed and waiter is None:
             future.cancel()
         return future
@@ -48,8 +51,14 @@ class Watch:
         for run_id in list(self._lines):
             self.logged(run_id)
 
+    def waits(self, run_id: str, waiter: str) -> int:
+        """Return how many requests of one run wait for the end of another."""
+        return len(self._ends.get((run_id, waiter), ()))
+
     def ended(self, run: FlowRun) -> None:
-        """Answer those who wait for a run's end and lend it nothing."""
+        """Answer those who wait for a run's end and lend it nothing; it waits for none itself."""
+        for future in self._waits.pop(run.id, []):
+            future.cancel()
         _answer(self._ends, (run.id, None), run)
         _answer(self._lines, run.id, None)
 

@@ -316,6 +316,37 @@ def test_a_run_that_waits_is_answered_when_it_has_back_what_it_lent(side):
 
     asyncio.run(main())
 
+def test_a_wait_ends_with_the_run_that_waits(side):
+    async def main() -> None:
+        await side.host(slots=2)
+        parent, child = await side.submit(), await side.submit()
+        waiting = asyncio.create_task(side.dispatcher.await_run(child, parent, None))
+        await side.dispatcher.read(lambda records: None)
+        await side.dispatcher.transact(lambda unit: None)
+        await side.finish(parent)
+        async with asyncio.timeout(10):
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+        assert side.dispatcher.watch.waits(child, parent) == 0
+
+    asyncio.run(main())
+
+
+def test_of_two_waits_of_a_run_for_another_one_may_end_alone(side):
+    async def main() -> None:
+        await side.host(slots=2)
+        parent, child = await side.submit(), await side.submit()
+        waiting = asyncio.create_task(side.dispatcher.await_run(child, parent, None))
+        await side.dispatcher.transact(lambda unit: None)
+        found = await side.dispatcher.await_run(child, parent, 0.01)
+        assert found.state.type is StateType.PENDING
+        await side.dispatcher.transact(lambda unit: None)
+        assert not waiting.done()
+        await side.finish(child)
+        async with asyncio.timeout(10):
+            assert (await waiting).state.type is StateType.COMPLETED
+
+    asyncio.run(main())
 
 
 class Told:

@@ -230,7 +230,9 @@ def test_deploy_sends_what_was_given(stoker, api, flow_file):
     assert "stoker deployment run hello/d --param n=… --watch" in out
 
 
-def test_deploy_takes_the_host_s_time_limit_from_the_flow_and_needs_no_function(stoker, api, flow_file):
+def test_deploy_takes_the_host_s_time_limit_from_the_flow_and_needs_no_function(
+    stoker, api, flow_file
+):
     shown = stoker("deploy", str(flow_file), "-n", "d", "-p", "p", "--json").json
     assert shown["timeout"] == 9 + BACKSTOP_GRACE
     assert shown["entrypoint"].endswith(":hello")

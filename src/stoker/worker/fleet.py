@@ -68,6 +68,7 @@ class Fleet:
 
     async def follow(self, orders: list[HostOrder]) -> float | None:
         """Do what the server ordered; return the seconds until it can be tried further."""
+        await self._part_with({order.host_id for order in orders})
         for order in orders:
             host_id = order.host_id
             ship = self.alive.get(host_id)
@@ -84,6 +85,17 @@ class Fleet:
             else:
                 return self._not_before - self._clock.boot()
         return None
+
+    async def _part_with(self, ordered: set[str]) -> None:
+        """End hosts that were given up; let go of those that their own worker took back.
+
+        What was launched is in all later orders, as long as it is this worker's.
+        """
+        for host_id in self.alive.keys() - ordered:
+            if self.alive[host_id].token_hash:
+                await self._launcher.stop(host_id, now=True)
+            else:
+                del self.alive[host_id]
 
     async def _launch(self, order: HostOrder) -> None:
         token = secrets.token_urlsafe(32)

@@ -31,6 +31,8 @@ FIRST_DELAY, LAST_DELAY = 0.1, 5.0
 """Seconds between attempts to connect: the first, and the longest."""
 ANSWER_TIME = 10.0
 """Seconds that the server has to answer a hello."""
+LEAVE_TIME = 5.0
+"""Seconds beyond the grace time that a drained host has to leave, before it is killed."""
 LAST_WORDS = 2.0
 """Seconds that the server gets to confirm the last deaths before the worker leaves."""
 FRAMES_PER_MESSAGE = 500
@@ -91,6 +93,7 @@ class Worker:
         self._refusal: StokerError | None = None
         self._changed = asyncio.Event()
         self._draining = False
+        self._drained = asyncio.Event()
 
     async def run(self) -> None:
         """Serve until stopped; its hosts have ended then.
@@ -101,7 +104,7 @@ class Worker:
         """
         try:
             async with asyncio.TaskGroup() as tasks:
-                loops = (self._keep_connected(), self._bury(), self._follow())
+                loops = (self._keep_connected(), self._bury(), self._follow(), self._end_drain())
                 running = [tasks.create_task(loop) for loop in loops]
                 await self._over()
                 for task in running:
@@ -117,10 +120,13 @@ class Worker:
     async def drain(self) -> None:
         """Launch nothing more, have the hosts end when their runs have, and leave then."""
         self._draining = True
+        self._drained.set()
         self._changed.set()
         await self._send(wire.WorkerDraining())
-        if self._fleet is not None:
-            await self._fleet.stop(now=False)
+        # A launch that is under way is over then.
+        async with self._following:
+            if self._fleet is not None:
+                await self._fleet.stop(now=False)
 
     async def stop(self) -> None:
         """End the hosts and their runs at once, and leave."""
@@ -128,6 +134,14 @@ class Worker:
         self._changed.set()
         if self._fleet is not None:
             await self._fleet.stop(now=True)
+
+    async def _end_drain(self) -> None:
+        """Kill the hosts that are still there when a drain's time is over."""
+        await self._drained.wait()
+        await self._clock.sleep(self._config.grace + LEAVE_TIME)
+        if self._fleet is not None:
+            await self._fleet.stop(now=True)
+        await asyncio.Event().wait()
 
     async def _over(self) -> None:
         while not (self._draining and not (self._fleet and self._fleet.alive)):
@@ -266,8 +280,7 @@ class Worker:
                 assert self._fleet is not None
                 async with self._following:
                     await self._forget_dead()
-                    orders = [] if self._draining else self._orders
-                    pause = await self._fleet.follow(orders)
+                    pause = None if self._draining else await self._fleet.follow(self._orders)
                 if pause is not None:
                     tasks.create_task(self._look_again(pause))
 

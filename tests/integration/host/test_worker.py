@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 import signal
+import subprocess
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -130,9 +131,14 @@ async def make_worker(
             launched.append(process)
             return process
 
-    def make(launcher: Callable[[OnExit], ProcessLauncher] = Launcher) -> Worker:
+    def make(
+        launcher: Callable[[OnExit], ProcessLauncher] = Launcher, grace: float = 10.0
+    ) -> Worker:
         config = WorkerConfig(
-            api_url=f"http://127.0.0.1:{orderer.port}", home=tmp_path / "home", pool="p"
+            api_url=f"http://127.0.0.1:{orderer.port}",
+            home=tmp_path / "home",
+            pool="p",
+            grace=grace,
         )
         return Worker(config, {"process": launcher}, SystemClock())
 
@@ -188,22 +194,74 @@ async def test_a_killed_host_is_lost(
 
 
 async def test_a_dead_host_that_is_not_ordered_any_more_is_cleared_up_after(
-    make_worker: MakeWorker, orderer: Orderer, launched: list[ProcessIdentity], tmp_path: Path
+    make_worker: MakeWorker, orderer: Orderer, tmp_path: Path
 ) -> None:
     worker = make_worker()
     task = asyncio.get_running_loop().create_task(worker.run())
     await orderer.order(order())
     await orderer.heard(wire.HostLaunched)
-    orderer.wanted.clear()
-    await orderer.order()
     folder = tmp_path / "home" / "tmp" / "h1"
     folder.mkdir(parents=True, exist_ok=True)
-    os.kill(launched[0].pid, signal.SIGKILL)
+    orderer.wanted.clear()
+    await orderer.order()
     await orderer.heard(wire.HostLost)
     await worker.drain()
     async with asyncio.timeout(LAST_WORDS - 0.5):  # It need not wait for orders.
         await task
     assert not folder.exists()
+
+
+async def test_a_host_that_was_given_up_is_ended(
+    worker: Worker, orderer: Orderer, launched: list[ProcessIdentity]
+) -> None:
+    await orderer.order(order())
+    await orderer.heard(wire.HostLaunched)
+    os.kill(launched[0].pid, signal.SIGSTOP)
+    orderer.wanted.clear()
+    await orderer.order()
+    (lost,) = await orderer.heard(wire.HostLost)
+    assert (lost.host_id, lost.reason) == ("h1", "it was stopped at once")
+
+
+async def test_a_host_that_its_own_worker_took_back_lives_on(
+    worker: Worker, orderer: Orderer
+) -> None:
+    adopted = subprocess.Popen(["sleep", "60"])
+    try:
+        process = identify(adopted.pid)
+        await orderer.order(wire.HostOrder(host_id="x", process=process, slots=1))
+        await orderer.order(order())
+        await orderer.heard(wire.HostLaunched)
+        del orderer.wanted["x"]
+        await orderer.order(order("h2"))
+        await orderer.heard(wire.HostLaunched, 2)
+        assert adopted.poll() is None
+        async with asyncio.timeout(20):
+            await worker.stop()
+            await orderer.heard(wire.HostLost, 2)
+        assert adopted.poll() is None
+    finally:
+        adopted.kill()
+        adopted.wait()
+
+
+async def test_a_host_that_does_not_leave_is_killed_when_the_drain_is_over(
+    make_worker: MakeWorker,
+    orderer: Orderer,
+    api: FakeApi,
+    launched: list[ProcessIdentity],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("stoker.worker.service.LEAVE_TIME", 0.2)
+    worker = make_worker(grace=0.1)
+    task = asyncio.get_running_loop().create_task(worker.run())
+    await orderer.order(order())
+    await api.connected()
+    os.kill(launched[0].pid, signal.SIGSTOP)
+    await worker.drain()
+    async with asyncio.timeout(10):
+        await task
+    assert not is_alive(launched[0])
 
 
 async def test_what_a_dead_host_had_on_disk_arrives_before(

@@ -243,3 +243,31 @@ def test_every_query_of_the_store_is_used_and_says_what_it_is_for():
     for name in queries():
         assert f'"{name}"' in source, f"{name}.sql is used by nothing"
         assert (folder / f"{name}.sql").read_text().startswith("-- "), name
+
+
+class Broken:
+    """A connection that can neither commit nor roll back."""
+
+    in_transaction = True
+
+    def __init__(self, real: sqlite3.Connection) -> None:
+        self._real = real
+
+    def execute(self, sql: str, *values):
+        if sql in ("COMMIT", "ROLLBACK"):
+            raise sqlite3.OperationalError("disk I/O error")
+        return self._real.execute(sql, *values)
+
+    def close(self) -> None:
+        self._real.close()
+
+
+def test_a_rollback_that_fails_does_not_end_all_writing(tmp_path):
+    store = SqliteStore(tmp_path / "stoker.db", synchronous="OFF")
+    try:
+        store._writer = Broken(store._writer)
+        with pytest.raises(Unavailable, match="disk I/O error"):
+            store.write(lambda records: None).result(10)
+        assert store.write(lambda records: records.pools()).result(10) == []
+    finally:
+        store.close()

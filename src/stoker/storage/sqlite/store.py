@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from stoker.domain.errors import Unavailable
+from stoker.domain.errors import StokerError, Unavailable
 from stoker.ports.store import Records
 from stoker.storage.sqlite.records import SqliteRecords
 from stoker.storage.sqlite.schema import connect, prepare
@@ -34,7 +34,9 @@ class SqliteStore:
 
     def __init__(self, path: Path, *, synchronous: str = "FULL", readers: int = 2) -> None:
         self._path = path
+        self._synchronous = synchronous
         self._writer = prepare(path, synchronous=synchronous)
+        self._reopen = False
         self._pending: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._closed = False
         self._local = threading.local()
@@ -92,6 +94,15 @@ class SqliteStore:
             first = self._pending.get()
             if first is None:
                 return
+            if self._reopen:
+                try:
+                    self._writer.close()
+                    self._writer = prepare(self._path, synchronous=self._synchronous)
+                except (sqlite3.Error, StokerError) as error:
+                    self._refuse([first], error)
+                    continue
+                self._reopen = False
+                records = SqliteRecords(self._writer)
             group = [first]
             last = False
             while len(group) < GROUP and not self._pending.empty():
@@ -128,8 +139,16 @@ class SqliteStore:
             future.set_result(result)
 
     def _fail(self, group: list[_Work], error: sqlite3.Error) -> None:
-        if self._writer.in_transaction:
-            self._writer.execute("ROLLBACK")
+        try:
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+        except sqlite3.Error:
+            # The writing thread must live on, or every later write would wait for ever. Closing
+            # a connection undoes what it has not committed.
+            self._reopen = True
+        self._refuse(group, error)
+
+    def _refuse(self, group: list[_Work], error: Exception) -> None:
         problem = Unavailable(f"the database {self._path} cannot be written: {error}")
         for _, future in group:
             if not future.done():

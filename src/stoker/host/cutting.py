@@ -1,7 +1,9 @@
 """Reports cut to sizes that every part of the way takes: a run can say anything, of any length."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any, cast
 
+import msgspec
 from msgspec.structs import replace
 
 from stoker.domain.reports import Finished, Logged, Report, SubflowCreated, TaskRunChanged
@@ -101,3 +103,25 @@ def shortened(state: StateRecord) -> StateRecord:
         return state
     rest = f" … ({len(state.message)} characters in all)"
     return replace(state, message=state.message[:LINE_LIMIT] + rest)
+
+
+def readable(value: object) -> Any:
+    """Return a value in plain types, with an escape for each character that UTF-8 does not have.
+
+    Names of files that are not UTF-8 hold such, and are printed.
+
+    Example:
+        >>> readable(["a\\udc80"])
+        ['a\\\\udc80']
+    """
+    return _escaped(msgspec.to_builtins(value, builtin_types=(bytes,)))
+
+
+def _escaped(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode(errors="backslashreplace").decode()
+    if isinstance(value, list):
+        return [_escaped(one) for one in cast(list[Any], value)]
+    if isinstance(value, dict):
+        return {_escaped(key): _escaped(one) for key, one in cast(dict[Any, Any], value).items()}
+    return value

@@ -99,17 +99,11 @@ class PipeBackend:
     def report(self, run_id: str, *reports: Report) -> None:
         """Write reports; see `Backend.report`. What is too large is cut, or replaced by a note."""
         for lot in cutting.lots(reports):
-            body = wire.encode(wire.ChildReport(run_id, lot))
-            if len(body) > cutting.REPORT_LIMIT:
-                body = wire.encode(wire.ChildReport(run_id, reduced(lot)))
-            self._write(wire.KIND_REPORT, body)
+            self._write(wire.KIND_REPORT, encoded(run_id, lot))
 
     def finish(self, finished: Finished) -> None:
         """Write the end of the job's own run: nothing is written after it."""
-        body = wire.encode(wire.ChildReport(self._run_id, [finished]))
-        if len(body) > cutting.REPORT_LIMIT:
-            body = wire.encode(wire.ChildReport(self._run_id, reduced([finished])))
-        self._write(wire.KIND_FINISHED, body)
+        self._write(wire.KIND_FINISHED, encoded(self._run_id, [finished]))
 
     def flush(self) -> None:
         """Return once the agent has everything on disk or at the server."""
@@ -210,6 +204,17 @@ class PipeBackend:
         with self._answered:
             self._gone = True
             self._answered.notify_all()
+
+
+def encoded(run_id: str, reports: list[Report]) -> bytes:
+    """Encode reports so that they can travel: none too large, no half of a character in a text."""
+    try:
+        body = wire.encode(wire.ChildReport(run_id, reports))
+        if len(body) <= cutting.REPORT_LIMIT:
+            return body
+        return wire.encode(wire.ChildReport(run_id, reduced(reports)))
+    except UnicodeEncodeError:
+        return msgspec.msgpack.encode(cutting.readable([run_id, reports]))
 
 
 def reduced(reports: list[Report]) -> list[Report]:

@@ -1,20 +1,26 @@
 """Tracebacks for users: their own frames, without ours around and between them."""
 
+import importlib
+import os
 import traceback
-from pathlib import Path
 
-from stoker.domain.errors import StokerError
-
-_OURS = str(Path(__file__).resolve().parents[1])
+_OURS = (
+    os.path.dirname(os.path.dirname(os.path.realpath(__file__))) + os.sep,
+    importlib.__file__,
+    "<frozen importlib",
+)
+"""How the files begin whose frames tell a user nothing."""
 
 
 def user_traceback(error: BaseException) -> str:
-    """Return an exception's traceback as Python prints it, without the engine's frames."""
+    """Return an exception's traceback as Python prints it, without the engine's frames.
+
+    Of an exception that has no others, what it says is all that there is to know.
+    """
     try:
         known = traceback.TracebackException.from_exception(error)
         _strip(known, set())
-        if isinstance(error, StokerError) and not _is_users(known):
-            # What it says is all that there is to know.
+        if not in_user_code(error):
             return "".join(known.format_exception_only())
         return "".join(known.format())
     except Exception as problem:
@@ -31,16 +37,12 @@ def in_user_code(error: BaseException) -> bool:
     return False
 
 
-def _is_users(known: traceback.TracebackException) -> bool:
-    return any(not frame.filename.startswith(_OURS) for frame in known.stack)
-
-
 def _strip(known: traceback.TracebackException | None, seen: set[int]) -> None:
     if known is None or id(known) in seen:
         return
     seen.add(id(known))
     frames = [frame for frame in known.stack if not frame.filename.startswith(_OURS)]
-    # An error that is ours alone keeps its frames: without any it could not be found.
+    # A cause that is ours alone keeps its frames: without any it could not be found.
     if frames:
         known.stack = traceback.StackSummary.from_list(frames)
     _strip(known.__cause__, seen)

@@ -433,12 +433,10 @@ class Roster:
                 self._place(attempt)
                 continue
             if zygote.traceback:
-                at = time.time()
-                lines = [
-                    LogLine(at=at, level=ERROR, logger="stoker.host", message=line)
-                    for line in zygote.traceback.rstrip().split("\n")
-                ]
-                self._emit(attempt, Logged(lines))
+                line = LogLine(
+                    at=time.time(), level=ERROR, logger="stoker.host", message=zygote.traceback
+                )
+                self._emit(attempt, Logged([line]))
             self._fail(attempt, zygote.message)
         self._send(wire.ZygoteChanged(key=zygote.code.key, state="failed", message=zygote.message))
 

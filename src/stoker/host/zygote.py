@@ -55,9 +55,8 @@ class Zygote:
             runner.prepare(module)
         except BaseException as error:
             self._send_stamps()
-            text = "".join(traceback.format_exception(error))
             message = describe(error, self._setup)
-            self._send(ImportFailed(message[:TEXT_LIMIT], text[-TEXT_LIMIT:]))
+            self._send(ImportFailed(message[:TEXT_LIMIT], explain(error)[-TEXT_LIMIT:]))
             return
         self._wake = self._watch_children()
         self._kept = set(linux.children())
@@ -244,6 +243,15 @@ def describe(error: BaseException, setup: control.Setup) -> str:
     where = os.path.relpath(path, setup.path) if path.startswith(setup.path) else path
     at = f", line {line}" if line else ""
     return f"{setup.file} could not be imported: {what} ({where}{at})"
+
+
+def explain(error: BaseException) -> str:
+    """Return the users' part of a failed import's traceback; empty where there is none to see."""
+    from stoker.engine.tracebacks import in_user_code, user_traceback
+
+    if isinstance(error, SyntaxError) or not in_user_code(error):
+        return ""
+    return user_traceback(error).rstrip()
 
 
 def main() -> None:

@@ -287,9 +287,11 @@ async def test_a_file_with_a_syntax_error(
 ) -> None:
     (project / "broken.py").write_text("def f():\n    return (1,\n")
     broken = Code(path=str(project), file="broken.py")
-    finished = await host.run(broken, "f")
+    run_id = await host.assign(broken, "f")
+    finished = await api.finished(run_id)
     assert finished.state.type is StateType.FAILED
     assert finished.state.message.startswith("broken.py could not be imported: SyntaxError: ")
+    assert api.lines_of(run_id) == []
     assert "(broken.py, line 2)" in finished.state.message
     assert await host.value(code, "hello") == "hello you"
 
@@ -302,7 +304,9 @@ async def test_an_import_that_fails(api: FakeApi, host: HostProcess, project: Pa
     finished = await api.finished(run_id)
     assert finished.state.type is StateType.FAILED
     assert "No module named 'nothing_of_that_name' (helper.py, line 2)" in finished.state.message
-    assert any("Traceback" in line for _, line in api.lines_of(run_id))
+    ((_, told),) = api.lines_of(run_id)
+    assert told.startswith("Traceback")
+    assert told.count("File ") == 2
     (project / "helper.py").write_text("def f():\n    return 1\n")
     (project / "broken.py").write_text("from helper import f\n")
     assert await host.value(broken, "f") == 1

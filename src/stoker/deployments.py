@@ -19,6 +19,8 @@ from stoker.engine.options import name_of
 from stoker.engine.parameters import ParameterError, sendable
 
 if TYPE_CHECKING:
+    import ast
+
     from stoker.flows import Flow
     from stoker.states import State
 
@@ -301,6 +303,11 @@ def describe(
     if module is None or not file or not os.path.isfile(file):
         raise Invalid(f"flow {flow.name!r} is in no file; write it into one to deploy it")
     function = _attribute_of(module, flow, file)
+    if module.__name__ == "__main__" and _is_of_scripts_alone(function, file):
+        raise Invalid(
+            f"flow {flow.name!r} is there only where {file} is run as a script; move it out of "
+            'the block of `if __name__ == "__main__":`, since a run imports the file'
+        )
     return _described(
         flow,
         name,
@@ -410,6 +417,8 @@ def _described(
         problem = parameter_problems(optional, defaults, full_name)
         if problem is not None:
             raise ParameterError(problem)
+    if flow.validates:
+        flow.signature.validate_given(defaults)
     now = time.time()
     return Deployment(
         id=new_id(now),
@@ -427,6 +436,44 @@ def _described(
         created=now,
         updated=now,
     )
+
+
+def _is_of_scripts_alone(name: str, file: str) -> bool:
+    """Whether a file binds a name in its block for scripts, and nowhere else."""
+    import ast
+
+    try:
+        tree = ast.parse(Path(file).read_bytes())
+    except (OSError, ValueError, SyntaxError):
+        return False
+    guards = [one for one in tree.body if isinstance(one, ast.If) and _is_guard(one.test)]
+    guarded = {bound for guard in guards for one in guard.body for bound in _bound_by(one)}
+    return name in guarded and not any(
+        name in _bound_by(one)
+        for top in tree.body
+        for one in (top.orelse if top in guards and isinstance(top, ast.If) else [top])
+    )
+
+
+def _is_guard(test: "ast.expr") -> bool:
+    import ast
+
+    return ast.unparse(test) in {"__name__ == '__main__'", "'__main__' == __name__"}
+
+
+def _bound_by(statement: "ast.stmt") -> set[str]:
+    """Names that a statement may bind, and some more."""
+    import ast
+
+    bound: set[str] = set()
+    for node in ast.walk(statement):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            bound.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            bound.add(node.id)
+        elif isinstance(node, ast.alias):
+            bound.add(node.asname or node.name)
+    return bound
 
 
 def _backstop(flow: "Flow[..., Any]") -> float | None:

@@ -136,7 +136,8 @@ class Signature:
         problems: list[str] = []
         for name, value in parameters.items():
             check = checks.get(name)
-            if check is None:
+            if check is None or (value is None and self.signature.parameters[name].default is None):
+                # That None stands for "not given" is a custom which no type hint need say.
                 valid[name] = value
                 continue
             try:
@@ -146,6 +147,22 @@ class Signature:
         if problems:
             raise ParameterError(f"{self.name}: {'; '.join(problems)}")
         return valid
+
+    def validate_given(self, given: Mapping[str, Any]) -> None:
+        """Check some of the parameters, by name; those that ``**kwargs`` take have no check.
+
+        Raises:
+            ParameterError: A value does not fit its type hint; all such are named.
+        """
+        known = self.signature.parameters
+        variable = (_KINDS.VAR_KEYWORD, _KINDS.VAR_POSITIONAL)
+        self.validate(
+            {
+                name: value
+                for name, value in given.items()
+                if name in known and known[name].kind not in variable
+            }
+        )
 
     def hint(self, name: str) -> str:
         """Return a parameter's type hint as text; empty without one."""

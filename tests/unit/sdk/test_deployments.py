@@ -1,6 +1,7 @@
 """Deploying flows, and starting runs of deployments."""
 
 import asyncio
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Generator
@@ -349,3 +350,46 @@ def test_a_flow_inside_of_a_function_cannot_be_deployed() -> None:
 def test_the_hosts_time_limit_leaves_room_for_all_attempts(write, options, timeout) -> None:
     file = write(f"from stoker import flow\n@flow(**{options!r})\ndef one(): pass\n")
     assert deployment_of(file, "one", name="d").timeout == timeout
+
+
+def test_default_parameters_must_fit_their_type_hints(write) -> None:
+    file = write(ETL)
+    assert deployment_of(file, "etl", name="d", parameters={"n": 3}).parameters == {"n": 3}
+    with pytest.raises(ParameterError, match=r"flow 'etl': parameter 'n' \(int\): .*not 'many'"):
+        deployment_of(file, "etl", name="d", parameters={"n": "many"})
+    known = deployment_of(file, "other", name="d", parameters={"anything": 1})
+    assert known.parameters == {"anything": 1}
+
+
+SCRIPT = """
+from stoker import flow
+from stoker.domain.errors import Invalid
+from stoker.testing.recording import recording
+
+@flow
+def outside():
+    pass
+
+if __name__ == "__main__":
+    @flow
+    def inside():
+        pass
+
+    with recording(lambda request: request.deployment):
+        print(outside.deploy("d").full_name)
+        try:
+            inside.deploy("d")
+        except Invalid as error:
+            print(error)
+"""
+
+
+def test_a_flow_of_a_script_alone_cannot_be_deployed(write) -> None:
+    file = write(SCRIPT, "script.py")
+    done = subprocess.run(
+        [sys.executable, str(file)], capture_output=True, text=True, timeout=60, check=True
+    )
+    first, second = done.stdout.splitlines()
+    assert first == "outside/d"
+    assert second.startswith("flow 'inside' is there only where")
+    assert "move it out" in second

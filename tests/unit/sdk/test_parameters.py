@@ -172,3 +172,14 @@ def test_what_json_has_no_word_for_is_sent_as_text_and_tables() -> None:
 def test_what_cannot_be_sent_is_named() -> None:
     with pytest.raises(ParameterError, match="here: parameter 'bad' is a object and cannot"):
         sendable({"good": 1, "bad": object()}, "here")
+
+
+def test_none_that_is_the_default_needs_no_type_hint_that_says_so() -> None:
+    @flow
+    def entry(day: int = None, days: int = 1):  # type: ignore[assignment] # noqa: RUF013
+        return day, days
+
+    assert entry() == (None, 1)
+    assert untyped(entry)(None) == (None, 1)
+    with pytest.raises(ParameterError, match="'days'"):
+        untyped(entry)(None, None)

@@ -316,6 +316,7 @@ def test_a_run_that_waits_is_answered_when_it_has_back_what_it_lent(side):
 
     asyncio.run(main())
 
+
 def test_a_wait_ends_with_the_run_that_waits(side):
     async def main() -> None:
         await side.host(slots=2)

@@ -15,7 +15,7 @@ from stoker.domain.requests import AwaitRun, PutDeployment, ReadRun, StartRun
 from stoker.domain.runs import FlowRun
 from stoker.engine import backends, resolve
 from stoker.engine.context import CURRENT, current_flow
-from stoker.engine.options import name_of
+from stoker.engine.options import labels, name_of
 from stoker.engine.parameters import ParameterError, sendable
 
 if TYPE_CHECKING:
@@ -235,7 +235,7 @@ def _request(
         deployment=name,
         parameters=sendable(given, where),
         name=flow_run_name,
-        tags=list(tags),
+        tags=labels(tags, where),
         job_variables=dict(job_variables or {}),
         parent_run_id=_parent(as_subflow),
         idempotency_key=idempotency_key,
@@ -431,7 +431,7 @@ def _described(
         parameters=defaults,
         signature=signature,
         job_variables=dict(job_variables or {}),
-        tags=list(tags),
+        tags=labels(tags, full_name),
         timeout=_backstop(flow),
         created=now,
         updated=now,

@@ -393,3 +393,10 @@ def test_a_flow_of_a_script_alone_cannot_be_deployed(write) -> None:
     assert first == "outside/d"
     assert second.startswith("flow 'inside' is there only where")
     assert "move it out" in second
+
+
+def test_one_text_is_no_list_of_tags(write) -> None:
+    with pytest.raises(TypeError, match="tags must be a list of texts, not 'abc'"):
+        run_deployment("etl/nightly", tags="abc")
+    with pytest.raises(TypeError, match="tags must be a list of texts, not 'abc'"):
+        at_the_top.deploy("d", tags="abc")

@@ -377,6 +377,15 @@ def test_ctrl_c_cancels_the_run_and_its_parent(backend: RecordingBackend) -> Non
         ({"retries": -1}, ValueError, "0 or more"),
         ({"timeout_seconds": 0}, ValueError, "above 0"),
         ({"name": "a/b"}, ValueError, "must not have a '/'"),
+        ({"name": 3}, TypeError, "@flow: name must be a text, not 3"),
+        ({"retries": "a"}, TypeError, "@flow: retries must be a whole number, not 'a'"),
+        ({"retries": True}, TypeError, "@flow: retries must be a whole number, not True"),
+        ({"timeout_seconds": "a"}, TypeError, "@flow: timeout_seconds must be a number, not 'a'"),
+        ({"retry_delay_seconds": [1, "a"]}, TypeError, "@flow: retry_delay_seconds must be"),
+        ({"log_prints": "yes"}, TypeError, "@flow: log_prints must be True or False"),
+        ({"on_failure": print}, TypeError, "@flow: on_failure must be a list of functions"),
+        ({"flow_run_name": 3}, TypeError, "@flow: flow_run_name must be a text or a function"),
+        ({"task_runner": "threads"}, TypeError, "@flow: task_runner must be a task runner"),
     ],
 )
 def test_impossible_options_are_refused(options, error: type[Exception], says: str) -> None:

@@ -353,3 +353,20 @@ def test_a_decorator_may_give_arguments_of_its_own(backend: RecordingBackend) ->
         return read("k"), read.submit("k").result()
 
     assert run() == (("database", "k"), ("database", "k"))
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"tags": "abc"}, "@task: tags must be a list of texts, not 'abc'"),
+        ({"tags": [1]}, "@task: tags must be a list of texts"),
+        ({"retries": "a"}, "@task: retries must be a whole number, not 'a'"),
+        ({"retry_jitter_factor": "a"}, "@task: retry_jitter_factor must be a number"),
+        ({"retry_condition_fn": 1}, "@task: retry_condition_fn must be a function"),
+    ],
+)
+def test_options_of_the_wrong_kind_are_refused(options: Any, says: str) -> None:
+    with pytest.raises(TypeError, match=says):
+        task(**options)(len)
+    with pytest.raises(TypeError, match=says):
+        one_number.with_options(**options)

@@ -212,12 +212,17 @@ class Task(Generic[P, R_co]):
     def submit(
         self: "Task[P, Coroutine[Any, Any, T]]",
         *args: Any,
+        return_state: Literal[False] = False,
         wait_for: Iterable[Any] | None = None,
         **kwargs: Any,
     ) -> "Future[T]": ...
     @overload
     def submit(
-        self, *args: Any, wait_for: Iterable[Any] | None = None, **kwargs: Any
+        self,
+        *args: Any,
+        return_state: Literal[False] = False,
+        wait_for: Iterable[Any] | None = None,
+        **kwargs: Any,
     ) -> "Future[R_co]": ...
     def submit(
         self,
@@ -270,12 +275,17 @@ class Task(Generic[P, R_co]):
     def map(
         self: "Task[P, Coroutine[Any, Any, T]]",
         *args: Any,
+        return_state: Literal[False] = False,
         wait_for: Iterable[Any] | None = None,
         **kwargs: Any,
     ) -> "FutureList[T]": ...
     @overload
     def map(
-        self, *args: Any, wait_for: Iterable[Any] | None = None, **kwargs: Any
+        self,
+        *args: Any,
+        return_state: Literal[False] = False,
+        wait_for: Iterable[Any] | None = None,
+        **kwargs: Any,
     ) -> "FutureList[R_co]": ...
     def map(
         self,

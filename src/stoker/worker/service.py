@@ -324,8 +324,8 @@ class Worker:
                 if host_id not in listed:
                     self._ordered.set()
             elif host_id not in listed and self._connection is not None:
-                del self._fleet.dead[host_id]
                 await asyncio.to_thread(clear_up, self._config.home, host_id)
+                del self._fleet.dead[host_id]
                 self._changed.set()
 
 

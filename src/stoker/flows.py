@@ -25,6 +25,7 @@ from stoker.domain.runs import FlowRun
 from stoker.domain.states import ResultRecord, StateRecord, StateType
 from stoker.engine import backends, blocking
 from stoker.engine.context import FlowContext, current_flow
+from stoker.engine.ending import ended, ended_later
 from stoker.engine.machine import FlowAttempts, local_flow_steps
 from stoker.engine.naming import NameMaker, made_name
 from stoker.engine.options import (
@@ -193,8 +194,8 @@ class Flow(Generic[P, R_co]):
             wait_for = kwargs.pop("wait_for", None)
         context, steps = self._begin((self.fn, args, kwargs, wait_for))
         if self.is_async:
-            return _ended_later(steps, context, return_state)
-        return _ended(blocking.drive(steps, context), return_state)
+            return ended_later(steps, context, return_state)
+        return ended(blocking.drive(steps, context), return_state)
 
     def _begin(self, call: tuple[Any, ...]) -> tuple[FlowContext, Steps]:
         outer = current_flow()
@@ -303,27 +304,6 @@ class Flow(Generic[P, R_co]):
             project=project,
         )
         return deployments.put(deployment)
-
-
-def _ended(outcome: Outcome, return_state: bool) -> Any:
-    error = outcome.error
-    if return_state and (error is None or isinstance(error, Exception)):
-        from stoker.states import State
-
-        return State.of(outcome)
-    if error is None:
-        return outcome.value
-    try:
-        raise error
-    finally:
-        # The traceback holds this frame: without it there is no cycle to collect.
-        del error, outcome
-
-
-async def _ended_later(steps: Steps, context: FlowContext, return_state: bool) -> Any:
-    from stoker.engine import looping
-
-    return _ended(await looping.drive(steps, context), return_state)
 
 
 @overload

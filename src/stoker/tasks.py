@@ -24,6 +24,7 @@ from stoker.domain.ids import new_id
 from stoker.engine import blocking
 from stoker.engine.backends import NULL
 from stoker.engine.context import CURRENT, FlowContext, MissingContext, TaskContext
+from stoker.engine.ending import ended, ended_later
 from stoker.engine.interrupts import RunCancelled, deliver, shielded
 from stoker.engine.machine import TaskAttempts, failed, task_steps
 from stoker.engine.naming import NameMaker, made_name
@@ -189,8 +190,8 @@ class Task(Generic[P, R_co]):
         context = self._context(flow, args, kwargs)
         steps = self._steps(context, wait_for)
         if self.is_async:
-            return _ended_later(steps, context, return_state)
-        return _ended(blocking.drive(steps, context), return_state)
+            return ended_later(steps, context, return_state)
+        return ended(blocking.drive(steps, context), return_state)
 
     @overload
     def submit(
@@ -456,27 +457,6 @@ def _pool_of(flow: FlowContext) -> "TaskPool":
             runner = ThreadPoolTaskRunner()
         pool = flow.pool = cast("TaskPool", runner.open())
     return pool
-
-
-def _ended(outcome: Outcome, return_state: bool) -> Any:
-    error = outcome.error
-    if return_state and (error is None or isinstance(error, Exception)):
-        from stoker.states import State
-
-        return State.of(outcome)
-    if error is None:
-        return outcome.value
-    try:
-        raise error
-    finally:
-        # The traceback holds this frame: without it there is no cycle to collect.
-        del error, outcome
-
-
-async def _ended_later(steps: Steps, context: TaskContext, return_state: bool) -> Any:
-    from stoker.engine import looping
-
-    return _ended(await looping.drive(steps, context), return_state)
 
 
 def _detached() -> FlowContext:

@@ -291,9 +291,9 @@ class Flow(Generic[P, R_co]):
             Invalid: The flow cannot be found again by its file and name; says why.
             NotFound: There is no such work pool.
         """
-        from stoker import deployments
+        from stoker.engine import describing
 
-        deployment = deployments.describe(
+        deployment = describing.describe(
             self,
             name,
             pool=work_pool_name,
@@ -303,7 +303,7 @@ class Flow(Generic[P, R_co]):
             tags=tags,
             project=project,
         )
-        return deployments.put(deployment)
+        return describing.put(deployment)
 
 
 @overload

@@ -33,7 +33,12 @@ States = Annotated[list[StateType] | None, QueryParameter(name="state")]
 Wait = Annotated[float, QueryParameter(ge=0)]
 
 
-async def start_run(context: Context, request: StartRun, waiter: str | None) -> FlowRun:
+async def start_run(
+    context: Context,
+    request: StartRun,
+    waiter: str | None,
+    forgotten: asyncio.Future[None] | None = None,
+) -> FlowRun:
     """Start a run, and wait for its end as the request says; ``waiter`` lends to it meanwhile."""
     waits = request.timeout != 0
 
@@ -46,7 +51,7 @@ async def start_run(context: Context, request: StartRun, waiter: str | None) -> 
     run = await context.dispatcher.transact(work)
     if not waits or (run.state.is_terminal and waiter is None):
         return run
-    return await context.dispatcher.await_run(run.id, waiter, request.timeout)
+    return await context.dispatcher.await_run(run.id, waiter, request.timeout, forgotten)
 
 
 class FlowRuns(Controller):

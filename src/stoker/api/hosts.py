@@ -30,6 +30,7 @@ from stoker.wire.host import (
     AssignAck,
     CancelRun,
     Drain,
+    ForgetRequest,
     Frames,
     FramesAck,
     FromHost,
@@ -105,6 +106,7 @@ class _Conversation:
         self._host: Host | None = None
         self._codes: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._forgotten: dict[int, asyncio.Future[None]] = {}
 
     def end(self) -> None:
         """The connection is gone."""
@@ -126,7 +128,11 @@ class _Conversation:
                 await take_in(self._dispatcher, host.id, frames)
                 self._link.send(FramesAck(batch=batch))
             case HostRequest():
-                self._spawn(self._request(message))
+                forgotten = asyncio.get_running_loop().create_future()
+                self._forgotten[message.id] = forgotten
+                self._spawn(self._request(message, forgotten))
+            case ForgetRequest(id=number):
+                self._forget(number)
             case AssignAck(runs=runs):
                 self._dispatcher.acknowledged(host.id, runs)
             case HostHeartbeat(at=at):
@@ -217,9 +223,20 @@ class _Conversation:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _request(self, request: HostRequest) -> None:
+    def _forget(self, number: int) -> None:
+        forgotten = self._forgotten.get(number)
+        if forgotten is not None and not forgotten.done():
+            forgotten.set_result(None)
+
+    async def _request(self, request: HostRequest, forgotten: asyncio.Future[None]) -> None:
         try:
-            answer = await self._answer(request)
+            await self._reply(request, forgotten)
+        finally:
+            del self._forgotten[request.id]
+
+    async def _reply(self, request: HostRequest, forgotten: asyncio.Future[None]) -> None:
+        try:
+            answer = await self._answer(request, forgotten)
         except StokerError as error:
             reply = Reply(id=request.id, error=(type(error).__name__, str(error)))
         except Exception:
@@ -231,7 +248,7 @@ class _Conversation:
             reply = Reply(id=request.id, body=Raw(encode(answer)))
         self._link.send(reply)
 
-    async def _answer(self, request: HostRequest) -> Answer:
+    async def _answer(self, request: HostRequest, forgotten: asyncio.Future[None]) -> Answer:
         """Answer under the rights of the run that asks: a current attempt, and its own waits."""
         await self._dispatcher.read(
             lambda records: _need_current(need_run(records, request.run_id).attempt, request)
@@ -240,9 +257,9 @@ class _Conversation:
         match body:
             case StartRun():
                 body.parent_run_id = body.parent_run_id or request.run_id
-                return await start_run(self._context, body, request.run_id)
+                return await start_run(self._context, body, request.run_id, forgotten)
             case AwaitRun(run_id=run_id, timeout=timeout):
-                return await self._dispatcher.await_run(run_id, request.run_id, timeout)
+                return await self._dispatcher.await_run(run_id, request.run_id, timeout, forgotten)
             case ReadRun(run_id=run_id):
                 return await self._dispatcher.read(lambda records: need_run(records, run_id))
             case PutDeployment(deployment=deployment):

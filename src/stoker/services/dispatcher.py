@@ -6,7 +6,7 @@ from math import inf
 from typing import TypeVar
 
 from stoker.domain.deployments import Code
-from stoker.domain.errors import NotFound
+from stoker.domain.errors import NotFound, Unavailable
 from stoker.domain.jobs import Job
 from stoker.domain.runs import FlowRun
 from stoker.ports.clock import Clock
@@ -19,6 +19,9 @@ from stoker.services.unit import ReadyHost, Unit
 from stoker.services.watch import Watch
 
 T = TypeVar("T")
+
+RETRY = 1.0
+"""Seconds until a release that the store could not take is tried again."""
 
 SLOW_POLL = 1.0
 """Seconds between two looks at a run that another process may change."""
@@ -109,7 +112,13 @@ class Dispatcher:
         task.add_done_callback(self._background.discard)
 
     async def _release(self, attempts: list[Attempt]) -> None:
-        await self.transact(lambda unit: release(unit, attempts))
+        while True:
+            try:
+                await self.transact(lambda unit: release(unit, attempts))
+                return
+            except Unavailable:
+                # Until it is written the runs stay where nobody has them.
+                await self._clock.sleep(RETRY)
 
     def _drain(self, host_id: str) -> None:
         self._ready.pop(host_id, None)
@@ -166,10 +175,17 @@ class Dispatcher:
 
     # Waits
 
-    async def await_run(self, run_id: str, waiter: str | None, timeout: float | None) -> FlowRun:
+    async def await_run(
+        self,
+        run_id: str,
+        waiter: str | None,
+        timeout: float | None,
+        forgotten: asyncio.Future[None] | None = None,
+    ) -> FlowRun:
         """Return a run once it is over, or as it is when ``timeout`` seconds have passed.
 
-        It is cancelled when the run that waits has ended itself.
+        It is cancelled when the run that waits has ended itself. Where that run has turned to
+        something else before (``forgotten`` is done), the wait ends as if its time had passed.
 
         Raises:
             NotFound: There is no such run.
@@ -179,7 +195,8 @@ class Dispatcher:
             if waiter is None:
                 return await self._await_end(future, run_id, timeout)
             await self.transact(lambda unit: _begin(unit, waiter, run_id))
-            await asyncio.wait([future], timeout=timeout)
+            ends = [future] if forgotten is None else [future, forgotten]
+            await asyncio.wait(ends, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
             if not future.done() and self.watch.waits(run_id, waiter) > 1:
                 # Another request of this run still waits for it, and so the run still lends.
                 return await self.read(lambda records: need_run(records, run_id))

@@ -350,6 +350,22 @@ def test_of_two_waits_of_a_run_for_another_one_may_end_alone(side):
     asyncio.run(main())
 
 
+def test_a_wait_that_its_run_has_forgotten_lends_nothing_any_more(side):
+    async def main() -> None:
+        await side.host(slots=2)
+        parent, child = await side.submit(), await side.submit()
+        forgotten = asyncio.get_running_loop().create_future()
+        waiting = asyncio.create_task(side.dispatcher.await_run(child, parent, None, forgotten))
+        await side.dispatcher.transact(lambda unit: None)
+        assert side.world.read(lambda records: records.waits_of(parent)) == [child]
+        forgotten.set_result(None)
+        async with asyncio.timeout(10):
+            assert (await waiting).state.type is StateType.PENDING
+        assert side.world.read(lambda records: records.waits_of(parent)) == []
+
+    asyncio.run(main())
+
+
 class Told:
     """A worker's socket that remembers how many hosts it was ordered to have."""
 

@@ -6,22 +6,14 @@ import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
-from stoker.domain.errors import Invalid, Unavailable
+from stoker.domain.errors import Unavailable
 from stoker.domain.reports import Report
 from stoker.engine.context import CURRENT
 from stoker.ports.backend import Backend
 
 Used = TypeVar("Used", bound=Backend)
-
-KNOWN = {
-    "http": "stoker.client.backend:open_backend",
-    "embedded": "stoker.embedded:open_backend",
-}
-"""Backends by name; others come from packages that declare the entry point group."""
-
-ENTRY_POINTS = "stoker.backends"
 
 
 class NullBackend:
@@ -81,34 +73,23 @@ def current() -> Backend:
         return backend
     with _process.lock:
         if _process.backend is None:
-            from stoker.settings import load
-
-            _process.backend = open_named("http" if load().api_url else "embedded")
+            _process.backend = open_backend()
             atexit.register(close)
         return _process.backend
 
 
-def open_named(name: str) -> Backend:
-    """Open a backend by its name.
+def open_backend() -> Backend:
+    """Open the backend of a server whose address is set; else that of a server within.
 
     Raises:
-        Invalid: There is none of that name.
         StokerError: It cannot be opened.
     """
     from stoker.settings import load
 
-    target = KNOWN.get(name)
-    if target is not None:
-        module, _, attribute = target.partition(":")
-        opener: Any = getattr(import_module(module), attribute)
-    else:
-        from importlib.metadata import entry_points
-
-        found = list(entry_points(group=ENTRY_POINTS, name=name))
-        if not found:
-            raise Invalid(f"there is no backend {name!r}; known are: {', '.join(KNOWN)}")
-        opener = found[0].load()
-    return cast(Backend, opener(load()))
+    settings = load()
+    # By name: what runs beside user code knows nothing of the server.
+    module = import_module("stoker.client.backend" if settings.api_url else "stoker.embedded")
+    return module.open_backend(settings)
 
 
 def close() -> None:

@@ -3,11 +3,13 @@
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from stoker.domain.errors import Invalid, Unavailable
+from stoker.domain.errors import Unavailable
 from stoker.engine import backends
 from stoker.engine.context import CURRENT, FlowContext
 from stoker.settings import load
@@ -16,14 +18,20 @@ from stoker.testing.recording import RecordingBackend
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch):
-    """The names of the backends that are opened, each a recording one."""
+    """The modules whose backends are opened, each a recording one."""
     names = []
 
-    def open_named(name):
-        names.append(name)
-        return RecordingBackend()
+    def open_by(module):
+        real = import_module(module)
+        assert callable(real.open_backend)
 
-    monkeypatch.setattr(backends, "open_named", open_named)
+        def open_backend(settings):
+            names.append(module)
+            return RecordingBackend()
+
+        return SimpleNamespace(open_backend=open_backend)
+
+    monkeypatch.setattr(backends, "import_module", open_by)
     load.cache_clear()
     yield names
     backends.close()
@@ -33,7 +41,7 @@ def opened(monkeypatch: pytest.MonkeyPatch):
 def test_it_is_opened_once_at_its_first_use(opened) -> None:
     first = backends.current()
     assert backends.current() is first
-    assert opened == ["embedded"]
+    assert opened == ["stoker.embedded"]
     backends.close()
     assert isinstance(first, RecordingBackend)
     assert first.closed
@@ -43,7 +51,7 @@ def test_it_is_opened_once_at_its_first_use(opened) -> None:
 def test_with_an_address_it_is_the_servers(opened, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STOKER_API_URL", "http://127.0.0.1:1")
     backends.current()
-    assert opened == ["http"]
+    assert opened == ["stoker.client.backend"]
 
 
 def test_inside_a_run_it_is_the_runs(opened) -> None:
@@ -69,19 +77,6 @@ def test_a_forked_child_opens_its_own(opened) -> None:
     os.close(write)
 
 
-def test_an_unknown_name_is_told() -> None:
-    with pytest.raises(Invalid, match="no backend 'nope'; known are: http, embedded"):
-        backends.open_named("nope")
-
-
-def test_the_known_ones_exist() -> None:
-    from importlib import import_module
-
-    for target in backends.KNOWN.values():
-        module, _, name = target.partition(":")
-        assert callable(getattr(import_module(module), name))
-
-
 def test_the_null_backend_answers_nothing() -> None:
     with pytest.raises(Unavailable, match="no server to ask for str"):
         backends.NULL.ask("x")  # type: ignore[call-overload]
@@ -96,7 +91,7 @@ class Loud(RecordingBackend):
     def close(self):
         print("closed after", len(self.reports))
 
-backends.open_named = lambda name: Loud()
+backends.open_backend = Loud
 
 @flow
 def one():

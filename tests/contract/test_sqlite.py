@@ -262,10 +262,10 @@ class Broken:
         self._real.close()
 
 
-def test_a_rollback_that_fails_does_not_end_all_writing(tmp_path):
+def test_a_rollback_that_fails_does_not_end_all_writing(tmp_path, monkeypatch):
     store = SqliteStore(tmp_path / "stoker.db", synchronous="OFF")
     try:
-        store._writer = Broken(store._writer)
+        monkeypatch.setattr(store, "_writer", Broken(store._writer))
         with pytest.raises(Unavailable, match="disk I/O error"):
             store.write(lambda records: None).result(10)
         assert store.write(lambda records: records.pools()).result(10) == []

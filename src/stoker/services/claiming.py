@@ -5,7 +5,7 @@ from heapq import merge
 from itertools import groupby
 from typing import NamedTuple
 
-from stoker.domain.deployments import Code
+from stoker.domain.deployments import Code, Deployment
 from stoker.domain.errors import Invalid
 from stoker.domain.hosts import HostState
 from stoker.domain.jobs import Job
@@ -51,6 +51,7 @@ class _Claim:
         self._full: set[tuple[str, ...]] = set()
         self._limits = {one.id: one.limit for one in unit.records.workers(pool.name)}
         self._owners: dict[str, str | None] = {}
+        self._deployments: dict[str, Deployment | None] = {}
 
     def run(self) -> None:
         for run in self._unit.records.queued_nested(self._pool.name):
@@ -105,6 +106,7 @@ class _Claim:
         """The best host with a slot, lent or free: then code that is warm, then few runs."""
         lent_slots = {one.lease.host_id for one in lenders if one.slot}
         lent_workers = {one.lease.worker_id for one in lenders if one.worker}
+        key = code.key
         best: ReadyHost | None = None
         best_rank: tuple[bool, bool, int] | None = None
         for host in self._hosts:
@@ -112,7 +114,7 @@ class _Claim:
             used = self._usage.hosts.get(host.id, 0)
             if host.lane != lane or not host.serves(queue) or not (lent or used < host.slots):
                 continue
-            rank = (not lent, code.key not in host.codes, used)
+            rank = (not lent, key not in host.codes, used)
             if best_rank is not None and rank >= best_rank:
                 continue
             owner = self._owner(host)
@@ -228,7 +230,10 @@ class _Claim:
     def _target(self, run: FlowRun) -> _Target | None:
         """What to execute for a run; None, and the run cancelled, where nobody knows any more."""
         unit = self._unit
-        deployment = unit.records.deployment(run.deployment_id or "")
+        name = run.deployment_id or ""
+        if name not in self._deployments:
+            self._deployments[name] = unit.records.deployment(name)
+        deployment = self._deployments[name]
         if deployment is None or deployment.code is None:
             return self._give_up(run, "its deployment was deleted before it started")
         if not CODE_KEYS.intersection(run.job_variables) - {"env"}:

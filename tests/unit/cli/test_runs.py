@@ -205,7 +205,7 @@ def test_a_name_without_a_slash_is_an_error(stoker, api):
 def flow_file(tmp_path, api):
     file = tmp_path / "flows_to_deploy.py"
     file.write_text(
-        "from stoker import flow\n\n\n@flow(timeout_seconds=9)\ndef hello(n: int, x: str = 'a'):\n"
+        "from stoker import flow\n\n\n@flow(timeout_seconds=9)\ndef hello(n: int, x: int = 0):\n"
         "    return n\n"
     )
     api.answer("GET /api/work-pools/p", {"pool": {"id": "1", "name": "p"}, "queues": [],

@@ -23,7 +23,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def explained(project: Path, file: str) -> str:
     with pytest.raises(BaseException) as caught:  # noqa: PT011 - whatever the file raises
         loader.load(str(project), file)
-    return explain(caught.value.with_traceback(caught.value.__traceback__.tb_next))
+    assert caught.tb is not None
+    return explain(caught.value.with_traceback(caught.tb.tb_next))
 
 
 @pytest.mark.parametrize("file", ["zygote_flows.py", "2-zygote-flows.py"])

@@ -35,12 +35,19 @@ def register_worker(unit: Unit, worker: Worker, launched: Collection[str]) -> No
 
 
 def drain_worker(unit: Unit, worker: Worker) -> None:
-    """A worker leaves: what was ordered of it and not launched yet is another's to launch."""
+    """A worker leaves: its hosts drain, and what it has not launched is another's to launch.
+
+    It asks its hosts itself; but it may not have heard yet which ones it has adopted.
+    """
     worker.draining = True
     unit.records.put_worker(worker)
     for host in unit.records.hosts(worker.pool):
-        if host.worker_id == worker.id and host.state is HostState.REQUESTED:
+        if host.worker_id != worker.id:
+            continue
+        if host.state is HostState.REQUESTED:
             lost(unit, host.id, "its worker left before it launched it")
+        else:
+            drain(unit, host.id, "its worker was asked to stop")
     unit.demand.add(worker.pool)
 
 

@@ -18,6 +18,7 @@ import pytest
 from stoker.client.discovery import live_server
 from stoker.client.http import Api
 from stoker.process_identity import start_time
+from stoker.settings import load
 
 COMMAND = [sys.executable, "-P", "-m", "stoker"]
 DEADLINE = 60.0
@@ -197,9 +198,18 @@ def test_beyond_loopback_a_key_is_needed(stoker_home):
     assert "STOKER_API_KEY" in done.stderr
 
 
+def is_adopted(api: Api, since: float) -> bool:
+    """Whether all hosts are the connected worker's, and have been heard of since a time."""
+    detail = api.pool("default")
+    return {host.worker_id for host in detail.hosts} == {one.id for one in detail.workers} and all(
+        host.lease_until - load().lease > since for host in detail.hosts
+    )
+
+
 def test_what_dies_is_started_again_where_it_was(up, stoker_home):
     running = up().ready()
     url = live_server(stoker_home)
+    killed = time.time()
     for name in ("server", "worker"):
         pid = running.child(name)
         assert pid
@@ -208,6 +218,10 @@ def test_what_dies_is_started_again_where_it_was(up, stoker_home):
         eventually(lambda: running.child(name) not in (None, pid), f"another {name}")  # noqa: B023
         eventually(lambda: live_server(stoker_home) == url, "the server at its old place")
     running.ready()
+    assert url
+    with Api(url) as api:
+        # Else it is stopped before it knows of the host, which would outlive it.
+        eventually(lambda: is_adopted(api, killed), "the new worker has the old one's host")
 
 
 def test_children_end_gracefully_where_up_is_killed(up):

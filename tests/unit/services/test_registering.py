@@ -371,10 +371,11 @@ def test_what_a_worker_that_leaves_has_not_launched_is_given_up(world):
     ordered(world, id="x", worker_id="v")
     world.do(lambda unit: registering.drain_worker(unit, worker("w")))
     assert [world.stored(name).state for name in "hox"] == [
-        HostState.UP,
+        HostState.DRAINING,
         HostState.DEAD,
         HostState.REQUESTED,
     ]
+    assert world.last.draining == {"h"}
     assert world.read(lambda records: records.workers("pool"))[0].draining
     assert world.last.demand == {"pool"}
 

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from functools import partial
 from typing import TypeVar
 
 import click
@@ -49,7 +50,7 @@ def watch(api: Api, run_id: str) -> FlowRun:
         run = patiently(lambda: api.run(run_id))
         over = run.state.is_terminal
         wait = 0.0 if over else hold
-        lines = patiently(lambda: api.logs(run_id, after=after, wait=wait))  # noqa: B023
+        lines = patiently(partial(api.logs, run_id, after=after, wait=wait))
         states = patiently(lambda: api.run_states(run_id))
         shown: list[tuple[float, str]] = [(line.at, format_line(line)) for line in lines]
         shown += [(state.at, format_state(state)) for state in states[states_seen:]]
@@ -76,7 +77,7 @@ def follow_logs(api: Api, run_id: str, show: Callable[[StoredLogLine], None]) ->
     while True:
         over = patiently(lambda: api.run(run_id)).state.is_terminal
         hold = 0.0 if over else 30.0
-        lines = patiently(lambda: api.logs(run_id, after=after, wait=hold))  # noqa: B023
+        lines = patiently(partial(api.logs, run_id, after=after, wait=hold))
         for line in lines:
             show(line)
             after = line.id

@@ -37,7 +37,7 @@ def write(run_id):
         run = FlowRun(id=run_id, name="n", flow_name="f", state=scheduled)
         records.insert_runs([run], [None])
         lease = Lease(run_id=run_id, attempt=1, pool="p", queue="q", worker_id="w", host_id="h")
-        records.insert_lease(lease)
+        records.put_lease(lease)
         pending = StateRecord(StateType.PENDING, "Pending", at)
         change = Transition(run_id=run_id, version=0, state=pending, attempt=1, run_count=0)
         assert records.apply([change]) == [True]

@@ -63,7 +63,7 @@ class Shop:
         return self.do(lambda records: records.apply(changes))
 
     def leases(self, *leases: Lease) -> None:
-        self.do(lambda records: [records.insert_lease(lease) for lease in leases])
+        self.do(lambda records: [records.put_lease(lease) for lease in leases])
 
     def lease(self, run_id: str) -> Lease | None:
         return self.read(lambda records: records.lease(run_id))
@@ -686,7 +686,7 @@ def test_work_that_fails_leaves_nothing_and_takes_nothing_else_with_it(shop):
     def write(number: int, *, fail: bool):
         def work(records) -> str:
             records.insert_runs([a_run(f"{number:03}")], [None])
-            records.insert_lease(a_lease(f"{number:03}"))
+            records.put_lease(a_lease(f"{number:03}"))
             if fail:
                 raise ValueError(f"number {number}")
             return f"{number:03}"

@@ -37,15 +37,6 @@ class Lease(Struct, kw_only=True):
     slot_from: str | None = None
 
 
-class Usage(Struct, kw_only=True):
-    """Keys in use, each counted over the leases that own them."""
-
-    pool: int = 0
-    queue: int = 0
-    worker: int = 0
-    slots: int = 0
-
-
 class Lendable(Struct, kw_only=True):
     """A waiting run's lease, and which of its keys nobody has borrowed yet."""
 

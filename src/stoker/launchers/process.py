@@ -6,7 +6,6 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import msgspec
@@ -161,10 +160,8 @@ class ProcessLauncher:
                 number = signal.SIGKILL if now else signal.SIGTERM
                 signal.pidfd_send_signal(host.pidfd, number)
 
-    async def close(self, *, wait: Callable[[], Awaitable[None]] | None = None) -> None:
-        """Stop watching; hosts live on. ``wait`` is awaited before."""
-        if wait is not None:
-            await wait()
+    async def close(self) -> None:
+        """Stop watching; hosts live on."""
         for host_id in list(self._hosts):
             self._let_go(host_id)
         for task in list(self._sweeps):

@@ -1,6 +1,6 @@
 """What a worker needs of one kind of infrastructure."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from msgspec import Struct, field
@@ -68,6 +68,6 @@ class Launcher(Protocol):
         """Ask a host to drain (SIGTERM), or end it (SIGKILL) where ``now`` is true."""
         ...
 
-    async def close(self, *, wait: Callable[[], Awaitable[None]] | None = None) -> None:
+    async def close(self) -> None:
         """Stop watching. Hosts live on."""
         ...

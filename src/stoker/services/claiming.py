@@ -212,7 +212,7 @@ class _Claim:
             host_id=host.id,
         )
         _borrow(lease, lenders)
-        unit.records.insert_lease(lease)
+        unit.records.put_lease(lease)
         self._count(lease)
         _stamp(unit, run, host)
         unit.assigned.setdefault(host.id, []).append(_job(run, target))

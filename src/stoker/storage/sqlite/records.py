@@ -170,10 +170,8 @@ class SqliteRecords:
 
     # Leases and waits
 
-    def insert_lease(self, lease: Lease) -> None:
+    def put_lease(self, lease: Lease) -> None:
         self._do("put_lease", rows.lease_values(lease))
-
-    put_lease = insert_lease
 
     def lease(self, run_id: str) -> Lease | None:
         row = self._one("lease", run_id)

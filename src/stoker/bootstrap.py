@@ -28,6 +28,7 @@ from stoker.services.dispatcher import Dispatcher
 from stoker.services.provisioner import Provisioner
 from stoker.services.sweeper import Sweeper
 from stoker.settings import Settings
+from stoker.storage.file_systems import refuse_network
 from stoker.storage.sqlite.schema import make_home
 from stoker.storage.sqlite.store import SqliteStore
 
@@ -56,10 +57,12 @@ def serve(settings: Settings) -> None:
         Conflict: Another server runs on this home.
         Invalid: It shall bind beyond loopback, and there is no API key.
         Unavailable: The home cannot be made or written, the port is in use, or the database
-            cannot be opened.
+            cannot be opened or lies on a network file system.
     """
     _need_key(settings)
     make_home(settings.home)
+    # Before the lock: there it might hold for this machine alone, or wait for ever.
+    refuse_network(database_path(settings))
     with _lock(settings.home) as claim_home:
         listener = _bind(settings.server_host, settings.server_port)
         with listener:

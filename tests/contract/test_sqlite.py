@@ -136,26 +136,10 @@ def test_what_is_no_database_is_refused_with_its_path(tmp_path, content):
 
 
 def test_a_network_file_system_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(schema, "file_system_of", lambda _: "nfs4")
-    with pytest.raises(Unavailable, match="set STOKER_HOME to a local folder"):
+    monkeypatch.setattr(schema.refuse_network, "__defaults__", (lambda _: "nfs4",))
+    with pytest.raises(Unavailable, match="set STOKER_HOME to a folder on a disk of this machine"):
         SqliteStore(tmp_path / "stoker.db")
-
-
-def test_the_file_system_of_a_folder_is_that_of_the_deepest_mount(monkeypatch):
-    mounts = (
-        "rootfs / ext4 rw 0 0\nserver:/x /home nfs4 rw 0 0\ntmpfs /home/me tmpfs rw 0 0\n"
-        "server:/y /homestead nfs rw 0 0\nserver:/z /with\\040blank nfs rw 0 0\n"
-    )
-    monkeypatch.setattr(Path, "read_text", lambda *_, **__: mounts)
-    kinds = {
-        "/srv": "ext4",
-        "/home/you": "nfs4",
-        "/home/me/here": "tmpfs",
-        "/homestead": "nfs",
-        "/homesteads": "ext4",
-        "/with blank/x": "nfs",
-    }
-    assert {folder: schema.file_system_of(Path(folder)) for folder in kinds} == kinds
+    assert list(tmp_path.iterdir()) == []
 
 
 # Query plans

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from stoker.domain.errors import StokerError, Unavailable
 from stoker.ports.store import Records
+from stoker.storage.sqlite.problems import unusable
 from stoker.storage.sqlite.records import SqliteRecords
 from stoker.storage.sqlite.schema import connect, prepare
 
@@ -41,9 +42,7 @@ class SqliteStore:
         self._closed = False
         self._local = threading.local()
         self._reader_connections: list[sqlite3.Connection] = []
-        self._readers = ThreadPoolExecutor(
-            readers, thread_name_prefix="stoker-reader", initializer=self._open_reader
-        )
+        self._readers = ThreadPoolExecutor(readers, thread_name_prefix="stoker-reader")
         self._thread = threading.Thread(target=self._write_all, name="stoker-writer", daemon=True)
         self._thread.start()
 
@@ -73,20 +72,27 @@ class SqliteStore:
             connection.close()
         self._writer.close()
 
-    def _open_reader(self) -> None:
-        connection = connect(self._path)
-        connection.execute("PRAGMA query_only = ON")
-        self._reader_connections.append(connection)
-        self._local.connection = connection
-        self._local.records = SqliteRecords(connection)
+    def _open_reader(self) -> sqlite3.Connection:
+        """Return this thread's connection, opened now if it was not, or could not be, before."""
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = connect(self._path)
+            self._reader_connections.append(connection)
+            connection.execute("PRAGMA query_only = ON")
+            self._local.records = SqliteRecords(connection)
+            self._local.connection = connection
+        return connection
 
     def _read(self, work: Callable[[Records], T]) -> T:
-        connection: sqlite3.Connection = self._local.connection
-        connection.execute("BEGIN")
         try:
-            return work(self._local.records)
-        finally:
-            connection.execute("COMMIT")
+            connection = self._open_reader()
+            connection.execute("BEGIN")
+            try:
+                return work(self._local.records)
+            finally:
+                connection.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            raise unusable(self._path, "read", error) from error
 
     def _write_all(self) -> None:
         records = SqliteRecords(self._writer)
@@ -98,7 +104,10 @@ class SqliteStore:
                 try:
                     self._writer.close()
                     self._writer = prepare(self._path, synchronous=self._synchronous)
-                except (sqlite3.Error, StokerError) as error:
+                except sqlite3.Error as error:
+                    self._refuse([first], unusable(self._path, "written", error))
+                    continue
+                except StokerError as error:
                     self._refuse([first], error)
                     continue
                 self._reopen = False
@@ -146,10 +155,9 @@ class SqliteStore:
             # The writing thread must live on, or every later write would wait for ever. Closing
             # a connection undoes what it has not committed.
             self._reopen = True
-        self._refuse(group, error)
+        self._refuse(group, unusable(self._path, "written", error))
 
-    def _refuse(self, group: list[_Work], error: Exception) -> None:
-        problem = Unavailable(f"the database {self._path} cannot be written: {error}")
+    def _refuse(self, group: list[_Work], problem: StokerError) -> None:
         for _, future in group:
             if not future.done():
                 future.set_exception(problem)
@@ -157,5 +165,5 @@ class SqliteStore:
     def _problem(self, error: Exception) -> Exception:
         """A full disk is no fault of the work that met it, which may be tried again."""
         if isinstance(error, sqlite3.OperationalError):
-            return Unavailable(f"the database {self._path} cannot be written: {error}")
+            return unusable(self._path, "written", error)
         return error

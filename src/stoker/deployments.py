@@ -135,7 +135,8 @@ def run_deployment(
             to wait, None to wait for ever.
         flow_run_name: The run's name; a readable one by default.
         tags: Labels, besides the deployment's.
-        job_variables: Over the deployment's; ``env`` alone leaves the start hot.
+        job_variables: Over the deployment's; ``env`` alone leaves the start hot, but for what
+            acts at the start of a process (see `stoker.domain.environment.acts_at_start`).
         idempotency_key: A second call with the same key returns the first one's run.
         as_subflow: Whether the present flow run becomes its parent: while it waits it lends its
             slot, and if it is cancelled so is the run.

@@ -13,6 +13,23 @@ def this_machine() -> Machine:
         return Machine(socket.gethostname(), file.read().strip())
 
 
+def own_environment() -> dict[str, str]:
+    """Return this process's environment, to be handed on to others.
+
+    Without the ``LC_CTYPE`` that Python sets by itself in the C locale (PEP 538): where a later
+    process sets ``LANG``, that would stand over it.
+    """
+    environ = dict(os.environ)
+    try:
+        with open("/proc/self/environ", "rb") as file:
+            at_start = file.read().split(b"\0")
+    except OSError:
+        return environ
+    if not any(entry.startswith(b"LC_CTYPE=") for entry in at_start):
+        environ.pop("LC_CTYPE", None)
+    return environ
+
+
 def start_time(pid: int) -> int | None:
     """Return when a process started, in clock ticks since boot; None where there is none.
 

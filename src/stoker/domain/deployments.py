@@ -6,6 +6,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
+from stoker.domain.environment import Environment
+
 
 class Code(Struct, frozen=True, kw_only=True):
     """What one zygote imports. Deployments with equal code share zygotes.
@@ -13,14 +15,15 @@ class Code(Struct, frozen=True, kw_only=True):
     Attributes:
         path: The project folder on the host; first on ``sys.path`` and the working directory.
         file: The file of the flows, relative to ``path``.
-        env: The import environment: what template and deployment set, seen by module-level code.
+        env: The import environment: what template and deployment set, and of a run's own what
+            acts at the start of a process or at imports; None where a variable is not set.
         python: The interpreter; empty for the host's own.
         working_dir: The working directory; empty for ``path``.
     """
 
     path: str
     file: str
-    env: dict[str, str] = field(default_factory=dict[str, str])
+    env: Environment = field(default_factory=dict[str, str | None])
     python: str = ""
     working_dir: str = ""
 

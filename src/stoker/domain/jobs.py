@@ -5,6 +5,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from stoker.domain.deployments import Code
+from stoker.domain.environment import Environment
 
 
 class Job(Struct, kw_only=True):
@@ -16,7 +17,7 @@ class Job(Struct, kw_only=True):
         code: What the zygote has imported.
         function: Name of the flow's function in ``code.file``.
         parameters: As JSON values.
-        env: Run environment.
+        env: Run environment, less what is in the code's; None where a variable is not set.
         flow_name: For the run's context.
         run_name: For the run's context.
         deployment: ``"flow/name"``.
@@ -32,7 +33,7 @@ class Job(Struct, kw_only=True):
     code: Code
     function: str
     parameters: dict[str, Any] = field(default_factory=dict[str, Any])
-    env: dict[str, str] = field(default_factory=dict[str, str])
+    env: Environment = field(default_factory=dict[str, str | None])
     flow_name: str = ""
     run_name: str = ""
     deployment: str = ""

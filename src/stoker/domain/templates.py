@@ -11,6 +11,7 @@ from typing import Any, cast
 import msgspec
 
 from stoker.domain.deployments import Code, Deployment
+from stoker.domain.environment import text_values
 from stoker.domain.errors import Invalid
 from stoker.domain.pools import WorkPool
 
@@ -28,9 +29,9 @@ PROCESS_TEMPLATE: Json = {
             "env": {
                 "type": "object",
                 "title": "Environment variables",
-                "description": "Set before the code is imported.",
+                "description": "Set before the code is imported; null: not set at all.",
                 "default": {},
-                "additionalProperties": {"type": "string"},
+                "additionalProperties": {"type": ["string", "null"]},
             },
             "working_dir": {
                 "type": "string",
@@ -60,7 +61,7 @@ DEFAULT_TEMPLATES: dict[str, Json] = {"process": PROCESS_TEMPLATE}
 def resolve(template: Json, job_variables: Json) -> Json:
     """Fill a template's job configuration: its defaults, overridden by ``job_variables``.
 
-    ``env`` merges; everything else replaces.
+    ``env`` merges, where null stands for a variable that is not set; everything else replaces.
 
     Raises:
         Invalid: ``job_variables`` names a variable that the template does not have, or gives it
@@ -81,7 +82,11 @@ def resolve(template: Json, job_variables: Json) -> Json:
     values: Json = {name: schema.get("default") for name, schema in properties.items()}
     for name, value in job_variables.items():
         _check_type(name, value, properties[name])
-        values[name] = {**(values.get("env") or {}), **value} if name == "env" else value
+        values[name] = value
+        if name == "env":
+            # What a run sets it gets, whatever the template makes of it.
+            _check_env(value)
+            values[name] = {**(properties[name].get("default") or {}), **value}
     configuration = cast(Json, _fill(template.get("job_configuration", {}), values))
     _check_code(configuration)
     return configuration
@@ -129,17 +134,26 @@ def _check_code(configuration: Json) -> None:
     env: object = configuration.get("env")
     if env is not None and not isinstance(env, dict):
         raise Invalid(f"env must be of type object, not {env!r}")
-    for name, value in text_values(cast(Json | None, env)).items():
+    _check_env(cast(Json | None, env))
+    for key in ("python", "working_dir"):
+        if "\0" in str(configuration.get(key) or ""):
+            raise Invalid(f"{key} has a NUL in it")
+
+
+def _check_env(env: Json | None) -> None:
+    for name, value in (env or {}).items():
         if not name or "=" in name or "\0" in name:
             raise Invalid(
                 f"{name!r} cannot name an environment variable: it must have a name without "
                 "'=' and NUL"
             )
-        if "\0" in value:
+        if isinstance(value, bool) or not isinstance(value, (str, int, float, type(None))):
+            raise Invalid(
+                f"the environment variable {name!r} must be text, a number, or null for none at "
+                f"all, not {value!r}"
+            )
+        if "\0" in str(value):
             raise Invalid(f"the environment variable {name!r} has a NUL in its value")
-    for key in ("python", "working_dir"):
-        if "\0" in str(configuration.get(key) or ""):
-            raise Invalid(f"{key} has a NUL in it")
 
 
 def _fill(part: object, values: Json) -> object:
@@ -161,11 +175,6 @@ def lane_of(pool: WorkPool, configuration: Json) -> str:
     infrastructure = {k: v for k, v in configuration.items() if k not in CODE_KEYS}
     text = msgspec.json.encode([pool.type, infrastructure], order="deterministic")
     return hashlib.sha256(text).hexdigest()[:16]
-
-
-def text_values(env: Json | None) -> dict[str, str]:
-    """An environment from JSON, whose values may have been written as numbers."""
-    return {name: str(value) for name, value in (env or {}).items()}
 
 
 def code_of(deployment: Deployment, configuration: Json) -> Code:

@@ -6,12 +6,11 @@ sees to it that every run has an end, and that no process is left.
 
 import asyncio
 import logging
-import os
 import resource
 import shutil
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from stoker.host.server_link import Refused, ServerLink
 from stoker.host.spool import Spool, spool_path
 from stoker.host.zygote_link import Nest
 from stoker.ports.launcher import HostConfig
-from stoker.process_identity import identify
+from stoker.process_identity import identify, own_environment
 from stoker.wire import host as wire
 
 logger = logging.getLogger("stoker.host")
@@ -43,10 +42,11 @@ class Agent:
 
     Args:
         config: What it was told.
+        environ: Its environment.
         file_limit: Descriptors that its zygotes and runs may have open each.
     """
 
-    def __init__(self, config: HostConfig, file_limit: int) -> None:
+    def __init__(self, config: HostConfig, environ: Mapping[str, str], file_limit: int) -> None:
         self._config = config
         self._tmp = Path(config.home) / "tmp" / config.host_id
         self._outbox = Outbox(Spool(spool_path(config.home, config.host_id)), self._wake)
@@ -54,7 +54,7 @@ class Agent:
             host_id=config.host_id, token=config.token, process=identify(), slots=config.slots
         )
         self._link = ServerLink(config.api_url, hello, self._outbox, self)
-        nest = Nest(clean_environment(config), str(self._tmp), file_limit)
+        nest = Nest(clean_environment(config, environ), str(self._tmp), file_limit)
         self._roster = Roster(config, nest, self._outbox, self._link, self._leave)
         self._fence_after = config.fence_after
         self._alive = linux.boot_time()
@@ -176,12 +176,12 @@ class Agent:
                 logger.warning("an unexpected message: %s", type(message).__name__)
 
 
-def clean_environment(config: HostConfig) -> dict[str, str]:
-    """Return the environment of zygotes: no secret of Stoker's, and no setting but the home.
+def clean_environment(config: HostConfig, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of zygotes: the agent's, with no secret and no setting but the home.
 
     Whose process it is says STOKER_HOST_ID: what a dead host leaves is found by it.
     """
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("STOKER_")}
+    kept = {name: value for name, value in environ.items() if not name.startswith("STOKER_")}
     return kept | {"STOKER_HOME": config.home, "STOKER_HOST_ID": config.host_id}
 
 
@@ -196,9 +196,9 @@ def raise_file_limit() -> int:
     return soft
 
 
-async def serve(config: HostConfig, file_limit: int) -> int:
+async def serve(config: HostConfig, environ: Mapping[str, str], file_limit: int) -> int:
     """Run an agent in this process."""
-    return await Agent(config, file_limit).run()
+    return await Agent(config, environ, file_limit).run()
 
 
 def main() -> None:
@@ -206,9 +206,11 @@ def main() -> None:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     logging.getLogger("websockets").setLevel(logging.WARNING)
     config = msgspec.json.decode(sys.stdin.buffer.readline(), type=HostConfig)
+    # It can be looked up only as long as this process may be.
+    environ = own_environment()
     linux.forbid_dumps()
     linux.become_subreaper()
-    work: Coroutine[Any, Any, int] = serve(config, raise_file_limit())
+    work: Coroutine[Any, Any, int] = serve(config, environ, raise_file_limit())
     sys.exit(uvloop.run(work))
 
 

@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from stoker.domain.deployments import Code
+from stoker.domain.environment import Environment
 from stoker.domain.reports import Finished, Started
 from stoker.domain.states import StateRecord, StateType
 from stoker.host import linux, randomness, std_streams
@@ -97,14 +98,19 @@ def refresh(birth: Birth) -> None:
     randomness.renew(birth.random_state)
 
 
-def set_environment(values: dict[str, str]) -> None:
-    """Set variables one by one.
+def set_environment(values: Environment) -> None:
+    """Set variables one by one, or take them away.
 
     ``os.environ.update`` first asks whether it was given a mapping, which touches, and so copies,
     a third of a megabyte that the process shares with its zygote.
     """
     for name, value in values.items():
-        os.environ[name] = value
+        if value is not None:
+            os.environ[name] = value
+        elif name in os.environ:
+            del os.environ[name]
+    if "TZ" in values or "TZDIR" in values:
+        time.tzset()
 
 
 def rehearse(runner: Runner) -> None:
@@ -143,8 +149,6 @@ def wait_for_job(link: socket.socket) -> Job | None:
 def execute(job: Job, link: socket.socket, module: ModuleType, runner: Runner) -> None:
     """Run the job and report its end."""
     set_environment(job.env)
-    if "TZ" in job.env:
-        time.tzset()
     os.chdir(job.code.working_dir or job.code.path)
     backend = PipeBackend(link, job.run_id)
     streams = std_streams.capture(backend, job.run_id)

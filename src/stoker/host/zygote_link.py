@@ -13,6 +13,7 @@ from typing import Protocol
 import msgspec
 
 from stoker.domain.deployments import Code
+from stoker.domain.environment import over
 from stoker.host import control, loader
 from stoker.host.child_link import ChildLink, Listener
 from stoker.host.control import FileStamp
@@ -20,6 +21,10 @@ from stoker.host.zygote import CONTROL_FD
 
 PAUSE = 0.2
 """Seconds until a child is ordered again for which the agent had no descriptors left."""
+
+
+OWNER = "STOKER_HOST_ID"
+"""Variable that says whose process one is."""
 
 
 class ZygoteState(StrEnum):
@@ -113,7 +118,7 @@ class ZygoteLink:
         setup = control.Setup(code.path, code.file, code.working_dir, runner, nest.tmp)
         with theirs:
             try:
-                self.pid = self._spawn(theirs.fileno(), nest.environ | code.env)
+                self.pid = self._spawn(theirs.fileno(), environment_of(nest, code))
             except BaseException:
                 self._link.close()
                 raise
@@ -288,6 +293,14 @@ class ZygoteLink:
         if was is ZygoteState.IMPORTING:
             self.message = f"the import of {self.code.file} ended its process"
         self._keeper.on_gone(self, os.waitstatus_to_exitcode(status))
+
+
+def environment_of(nest: Nest, code: Code) -> dict[str, str]:
+    """Return the environment that a zygote is started in.
+
+    Whose process it is cannot be hidden: what a dead host leaves is found by it.
+    """
+    return over(nest.environ, code.env) | {OWNER: nest.environ[OWNER]}
 
 
 def kill_group(pid: int) -> None:

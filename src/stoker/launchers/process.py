@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from stoker.domain.hosts import ProcessIdentity
 from stoker.ports.launcher import HostConfig, Launch, OnExit
-from stoker.process_identity import identify, start_time, this_machine
+from stoker.process_identity import identify, own_environment, start_time, this_machine
 
 logger = logging.getLogger("stoker.launchers")
 
@@ -81,7 +81,7 @@ class ProcessLauncher:
         return process
 
     def _spawn(self, stdin: int, log: Path, config: HostConfig) -> int:
-        environ = {name: text for name, text in os.environ.items() if name[:7] != "STOKER_"}
+        environ = {name: text for name, text in own_environment().items() if name[:7] != "STOKER_"}
         return os.posix_spawn(
             self._python,
             # -P: the folder where the worker was started is no place to import from.

@@ -5,7 +5,10 @@ from heapq import merge
 from itertools import groupby
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from stoker.domain.deployments import Code, Deployment
+from stoker.domain.environment import Environment, acts_at_start, text_values
 from stoker.domain.errors import Invalid
 from stoker.domain.hosts import HostState
 from stoker.domain.jobs import Job
@@ -13,7 +16,7 @@ from stoker.domain.leases import Lease, Lendable, has_room
 from stoker.domain.pools import WorkPool, WorkQueue
 from stoker.domain.runs import FlowRun
 from stoker.domain.states import StateType
-from stoker.domain.templates import CODE_KEYS, code_of, resolve, text_values
+from stoker.domain.templates import CODE_KEYS, code_of, resolve
 from stoker.domain.transitions import Command, Wish
 from stoker.services.changing import change
 from stoker.services.unit import ReadyHost, Unit
@@ -33,10 +36,11 @@ def claim(unit: Unit, pool_name: str, ready: Sequence[ReadyHost]) -> None:
 
 
 class _Target(NamedTuple):
-    """What a run needs imported, and its function's name."""
+    """What a run needs imported, its function's name, and the environment that it takes then."""
 
     code: Code
     function: str
+    env: Environment
 
 
 class _Claim:
@@ -237,18 +241,28 @@ class _Claim:
         if deployment is None or deployment.code is None:
             return self._give_up(run, "its deployment was deleted before it started")
         if not CODE_KEYS.intersection(run.job_variables) - {"env"}:
-            return _Target(deployment.code, deployment.function)
+            return _aimed(run, deployment.code, deployment.function)
         others = {name: value for name, value in run.job_variables.items() if name != "env"}
         both = {**deployment.job_variables, **others}
         try:
             configuration = resolve(self._pool.base_job_template, both)
         except Invalid as error:
             return self._give_up(run, f"its work pool was changed before it started: {error}")
-        return _Target(code_of(deployment, configuration), deployment.function)
+        return _aimed(run, code_of(deployment, configuration), deployment.function)
 
     def _give_up(self, run: FlowRun, message: str) -> None:
         wish = Wish(command=Command.CANCEL, at=self._unit.now, message=message)
         change(self._unit, run, wish)
+
+
+def _aimed(run: FlowRun, code: Code, function: str) -> _Target:
+    """Give a run a code of its own where its environment has what acts before its first line."""
+    env = text_values(run.job_variables.get("env"))
+    at_start = {name: value for name, value in env.items() if acts_at_start(name)}
+    if at_start:
+        code = replace(code, env={**code.env, **at_start})
+        env = {name: value for name, value in env.items() if name not in at_start}
+    return _Target(code, function, env)
 
 
 def _borrow(lease: Lease, lenders: Sequence[Lendable]) -> None:
@@ -282,7 +296,7 @@ def _job(run: FlowRun, target: _Target) -> Job:
         code=target.code,
         function=target.function,
         parameters=run.parameters,
-        env=text_values(run.job_variables.get("env")),
+        env=target.env,
         flow_name=run.flow_name,
         run_name=run.name,
         deployment=run.deployment or "",

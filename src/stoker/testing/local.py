@@ -275,7 +275,7 @@ class Harness:
         deployment: str,
         parameters: Mapping[str, Any] | None = None,
         *,
-        env: Mapping[str, str] | None = None,
+        env: Mapping[str, str | None] | None = None,
         tags: Sequence[str] = (),
     ) -> FlowRun:
         """Start a run of the deployment ``"flow/name"``, and return it as it was accepted.
@@ -301,7 +301,7 @@ class Harness:
         deployment: str,
         parameters: Mapping[str, Any] | None = None,
         *,
-        env: Mapping[str, str] | None = None,
+        env: Mapping[str, str | None] | None = None,
         tags: Sequence[str] = (),
         timeout: float = 30.0,
     ) -> FlowRun:

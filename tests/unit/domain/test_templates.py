@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from stoker.domain.deployments import Deployment
 from stoker.domain.errors import Invalid
 from stoker.domain.pools import WorkPool
-from stoker.domain.templates import PROCESS_TEMPLATE, code_of, lane_of, resolve, text_values
+from stoker.domain.templates import PROCESS_TEMPLATE, code_of, lane_of, resolve
 
 TEMPLATE = {
     "variables": {
@@ -143,11 +143,6 @@ def test_code_of_another_import_environment_is_another_zygote():
     assert one.key != two.key
 
 
-def test_an_environment_may_hold_numbers_or_be_missing():
-    assert text_values({"A": 1, "B": 1.5, "C": "x"}) == {"A": "1", "B": "1.5", "C": "x"}
-    assert text_values(None) == {}
-
-
 @pytest.mark.parametrize(
     ("variables", "problem"),
     [
@@ -155,6 +150,8 @@ def test_an_environment_may_hold_numbers_or_be_missing():
         ({"env": {"": "1"}}, "'' cannot name an environment variable"),
         ({"env": {"A\0": "1"}}, "cannot name an environment variable"),
         ({"env": {"A": "1\0"}}, "'A' has a NUL in its value"),
+        ({"env": {"A": True}}, "'A' must be text, a number, or null for none at all, not True"),
+        ({"env": {"A": ["x"]}}, "'A' must be text"),
         ({"python": "/bin/python\0"}, "python has a NUL"),
         ({"working_dir": "/w\0"}, "working_dir has a NUL"),
     ],
@@ -162,6 +159,17 @@ def test_an_environment_may_hold_numbers_or_be_missing():
 def test_what_no_process_can_have_is_refused(variables, problem):
     with pytest.raises(Invalid, match=problem):
         resolve(PROCESS_TEMPLATE, variables)
+
+
+def test_what_a_run_sets_is_checked_though_the_template_has_no_use_for_it():
+    template = {"variables": {"properties": {"env": {}}}, "job_configuration": {}}
+    with pytest.raises(Invalid, match="NUL in its value"):
+        resolve(template, {"env": {"A": "\0"}})
+
+
+def test_null_takes_a_variable_away():
+    found = resolve(TEMPLATE, {"env": {"A": None}})
+    assert code_of(deployment(), found).env == {"A": None, "B": "pool"}
 
 
 def test_a_template_whose_environment_is_none_is_refused():

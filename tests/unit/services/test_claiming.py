@@ -228,6 +228,17 @@ def test_a_run_may_bring_code_variables_of_its_own(world):
     assert (job.code.working_dir, job.code.env, job.env) == ("/elsewhere", {}, {"B": "2"})
 
 
+def test_what_acts_at_the_start_makes_a_code_of_its_own(world):
+    deployment = world.deployment("d", job_variables={"env": {"A": "1", "LANG": "C"}})
+    world.host()
+    env = {"LANG": None, "OMP_NUM_THREADS": 2, "TZ": "UTC", "B": None}
+    world.submit("f/d", job_variables={"env": env})
+    (job,) = world.last.assigned["h"]
+    assert job.code.env == {"A": "1", "LANG": None, "OMP_NUM_THREADS": "2"}
+    assert job.code.key != deployment.code.key
+    assert job.env == {"TZ": "UTC", "B": None}
+
+
 def test_a_run_whose_variables_the_pool_does_not_know_any_more_is_cancelled(world):
     run = world.submit(job_variables={"working_dir": "/w"})
     template = {**PROCESS_TEMPLATE, "variables": {"properties": {"env": {}, "python": {}}}}

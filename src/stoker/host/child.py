@@ -17,11 +17,12 @@ from typing import NoReturn
 import msgspec
 from msgspec import Struct
 
-from stoker.domain.deployments import Code
+from stoker.domain import deployments
 from stoker.domain.environment import Environment
 from stoker.domain.reports import Finished, Started
 from stoker.domain.states import StateRecord, StateType
 from stoker.host import linux, randomness, std_streams
+from stoker.host.importing import Code, tell_birth
 from stoker.host.pipe import PipeBackend, receive_frame
 from stoker.host.runners import Runner
 from stoker.wire import pipe as wire
@@ -33,7 +34,9 @@ run_exit_handlers: Callable[[], None] = vars(atexit)["_run_exitfuncs"]
 
 
 decode_job = msgspec.msgpack.Decoder(Job).decode
-REHEARSAL = wire.encode(Job(run_id="", attempt=0, code=Code(path=".", file=""), function=""))
+REHEARSAL = wire.encode(
+    Job(run_id="", attempt=0, code=deployments.Code(path=".", file=""), function="")
+)
 """A job that stands for any other."""
 
 
@@ -47,6 +50,7 @@ class Birth(Struct):
         err: Where its standard error goes.
         tmp: The temporary folder it shall have for itself.
         random_state: See `randomness.find_state`.
+        imports: Whether it imports its code for itself, and tells the agent when it has.
     """
 
     mother: int
@@ -55,16 +59,21 @@ class Birth(Struct):
     err: int
     tmp: str
     random_state: int | None
+    imports: bool
 
 
-def live(birth: Birth, module: ModuleType, runner: Runner) -> NoReturn:
+def live(birth: Birth, code: Code, runner: Runner) -> NoReturn:
     """Get ready, wait for the job, execute it, end. Never returns into the zygote's code."""
     try:
         detach(birth)
         refresh(birth)
+        module = code(birth.link)
+        redirect(birth)
         rehearse(runner)
         gc.freeze()
         gc.enable()
+        if birth.imports:
+            tell_birth(birth.link)
         job = wait_for_job(birth.link)
         if job is None:
             os._exit(0)
@@ -84,6 +93,10 @@ def detach(birth: Birth) -> None:
     for number in (signal.SIGCHLD, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def redirect(birth: Birth) -> None:
+    """Have what is printed go to the agent: what an import prints is no part of a run's log."""
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((nothing, 0), (birth.out, 1), (birth.err, 2)):
         os.dup2(source, target)

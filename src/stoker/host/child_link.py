@@ -71,14 +71,22 @@ class ChildLink:
         pid: Its pid.
         fds: The agent's ends of its socket, standard output and standard error.
         listener: Who hears it.
+        on_born: Called once it has imported its code for itself, or with why it could not.
     """
 
-    def __init__(self, pid: int, fds: tuple[int, int, int], listener: Listener) -> None:
+    def __init__(
+        self,
+        pid: int,
+        fds: tuple[int, int, int],
+        listener: Listener,
+        on_born: Callable[["ChildLink", str], None],
+    ) -> None:
         self.pid = pid
         self.attempt: Attempt | None = None
         self.spoke = False
         self.job_unread = False
         self._listener = listener
+        self._on_born = on_born
         self._loop = asyncio.get_running_loop()
         self._socket = socket.socket(fileno=fds[0])
         self._socket.setblocking(False)
@@ -252,6 +260,10 @@ class ChildLink:
                     self._listener.on_forget(self, msgspec.msgpack.decode(body, type=int))
                 case wire.KIND_FLUSH:
                     self._listener.on_flush(self, msgspec.msgpack.decode(body, type=int))
+                case wire.KIND_BORN:
+                    # Nothing was said about a run: it has none yet.
+                    self.spoke = False
+                    self._on_born(self, msgspec.msgpack.decode(body, type=str))
                 case _:
                     raise ValueError(f"a child does not send messages of kind {kind}")
         del self._inbox[:start]

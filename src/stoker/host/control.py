@@ -6,6 +6,8 @@ import socket
 import msgspec
 from msgspec import Struct
 
+FD = 3
+"""The zygote's descriptor of its end."""
 MAX_PACKET = 128 * 1024
 """Bytes of a message at the most; what may be longer is cut or sent in parts."""
 
@@ -70,9 +72,13 @@ class FilesRead(Struct, tag=True, array_like=True):
 
 
 class Ready(Struct, tag=True, array_like=True):
-    """The code is imported."""
+    """The code can be imported; with ``faults`` each child imports it for itself.
+
+    ``faults`` says what of it no forked process could use.
+    """
 
     import_seconds: float
+    faults: list[str]
 
 
 class ImportFailed(Struct, tag=True, array_like=True):

@@ -422,6 +422,9 @@ class Roster:
     def on_child(self, zygote: ZygoteLink) -> None:
         """A child is there for a run that waits."""
         self._serve_waiting(zygote)
+        if zygote.faults:
+            self._stillborn.pop(zygote, None)
+            self._top_up(zygote)
 
     def on_failed(self, zygote: ZygoteLink) -> None:
         """The runs that wait for it fail; unless a file was being edited: then it tries again."""
@@ -449,6 +452,9 @@ class Roster:
             return
         zygote.running -= 1
         self._stillborn.pop(zygote, None)
+        if zygote.birth_error:
+            # What this run held may be what the next child needs for its import.
+            self._top_up(zygote)
         self._running.pop(attempt.key, None)
         self._requests = {
             id: request for id, request in self._requests.items() if request[0] is not child
@@ -467,12 +473,16 @@ class Roster:
     def _on_stillborn(self, zygote: ZygoteLink, code: int | None) -> None:
         if zygote not in self.zygotes.current():
             return
+        if zygote.birth_error and zygote.children:
+            # The others live: they may hold what this one needed, such as a port.
+            return
         count = self._stillborn.get(zygote, 0) + 1
         self._stillborn[zygote] = count
         if count < STILLBORN:
             self._top_up(zygote)
             return
-        zygote.message = f"its processes end before they get a run: {describe_exit(code)}"
+        why = zygote.birth_error or describe_exit(code)
+        zygote.message = f"its processes end before they get a run: {why}"
         self.on_failed(zygote)
         zygote.end()
 
@@ -502,7 +512,10 @@ class Roster:
 def is_ready(zygote: ZygoteLink) -> wire.ZygoteChanged:
     """Return how the server is told that a zygote is ready."""
     return wire.ZygoteChanged(
-        key=zygote.code.key, state="ready", import_seconds=zygote.import_seconds
+        key=zygote.code.key,
+        state="ready",
+        import_seconds=zygote.import_seconds,
+        faults=zygote.faults,
     )
 
 

@@ -1,6 +1,8 @@
 """The zygote: has one code imported, and forks the children that wait for runs of it.
 
-It has one thread and no event loop: what it holds, every child inherits.
+It has one thread and no event loop: what it holds, every child inherits. Where the code holds
+something that no child may inherit, the zygote is bare: it has only Stoker imported, and its
+children import the code each for itself, before a run comes.
 """
 
 import gc
@@ -12,16 +14,19 @@ import sys
 import time
 import traceback
 import warnings
-from types import FrameType, ModuleType
+from types import FrameType
+from typing import NoReturn
 
 import msgspec
 
-from stoker.host import child, control, linux, loader, randomness, runners
-from stoker.host.control import Exited, FilesRead, Forked, ImportFailed, Ready
+from stoker.host import child, control, fork_check, linux, loader, randomness, runners
+from stoker.host.control import Exited, FilesRead, Forked, Ready
+from stoker.host.import_trace import ImportTrace
+from stoker.host.importing import Code, failure, import_code, import_in_child
 
-CONTROL_FD = 3
 STAMPS_PER_MESSAGE = 200
-TEXT_LIMIT = 32_000
+FAULTS = 20
+"""Faults that are told at the most."""
 PAUSE = 0.2
 """Seconds until a fork is tried again for which the system had no process, memory or file left."""
 
@@ -32,54 +37,81 @@ class Zygote:
     Args:
         link: The connection to the agent.
         setup: What to import.
+        environ: The environment that this process was started with.
     """
 
-    def __init__(self, link: socket.socket, setup: control.Setup) -> None:
+    def __init__(self, link: socket.socket, setup: control.Setup, environ: dict[str, str]) -> None:
         self._link = link
         self._setup = setup
+        self._environ = environ
         self._decoder = msgspec.msgpack.Decoder(control.ToZygote)
         self._children: set[int] = set()
         self._kept: set[int] = set()
         self._owed = 0
         self._retired = False
         self._random_state: int | None = None
+        self._bare = False
         self._fence: float | None = None
         self._fork_at = 0.0
 
     def serve(self) -> None:
-        """Import, then fork as ordered until retired."""
+        """Import, then fork as ordered until retired.
+
+        Where what was imported cannot be forked, go on as another program, that has not.
+        """
         started = time.monotonic()
+        before = fork_check.descriptors()
+        trace = ImportTrace()
         try:
             runner = runners.find(self._setup.runner)
-            module = self._load()
-            runner.prepare(module)
+            trace.install()
+            try:
+                module = import_code(self._setup, runner, trace)
+            finally:
+                trace.remove()
         except BaseException as error:
             self._send_stamps()
-            message = describe(error, self._setup)
-            self._send(ImportFailed(message[:TEXT_LIMIT], explain(error)[-TEXT_LIMIT:]))
+            self._send(failure(error, self._setup))
             return
-        self._wake = self._watch_children()
-        self._kept = set(linux.children())
         sys.stdout.flush()
         sys.stderr.flush()
+        faults = [str(fault) for fault in fork_check.check(trace, before, runner.rehearse)]
+        self._send_stamps()
+        self._send(Ready(time.monotonic() - started, faults[:FAULTS]))
+        if faults:
+            self._become_bare()
         self._random_state = randomness.find_state()
+        self._serve(lambda _: module, runner)
+
+    def _become_bare(self) -> NoReturn:
+        """Go on in a fresh interpreter, which has nothing of the user's.
+
+        The agent sees the same process with the same connection.
+        """
+        for pid in linux.children():
+            linux.kill(pid, signal.SIGKILL)
+        os.closerange(control.FD + 1, os.sysconf("SC_OPEN_MAX"))
+        self._link.set_inheritable(True)
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])
+        setup = msgspec.json.encode(self._setup).decode()
+        argv = [sys.executable, "-P", "-m", "stoker.host.zygote", str(os.getppid()), setup]
+        os.execve(sys.executable, argv, self._environ)
+
+    def serve_bare(self) -> None:
+        """Fork children that import the code for themselves."""
+        self._bare = True
+        runner = runners.find(self._setup.runner)
+        setup = self._setup
+        self._serve(lambda link: import_in_child(setup, runner, link), runner)
+
+    def _serve(self, code: Code, runner: runners.Runner) -> None:
+        self._wake = self._watch_children()
+        self._kept = set(linux.children())
         gc.collect()
         gc.disable()
         gc.freeze()
         linux.collapse_memory()
-        self._send_stamps()
-        self._send(Ready(time.monotonic() - started))
-        self._loop(module, runner)
-
-    def _load(self) -> ModuleType:
-        setup = self._setup
-        folder = os.path.dirname(os.path.join(setup.path, setup.file))
-        sys.path.insert(0, setup.path)
-        if folder != os.path.normpath(setup.path):
-            sys.path.insert(1, folder)
-        loader.install(setup.path)
-        os.chdir(setup.working_dir or setup.path)
-        return loader.load(setup.path, setup.file)
+        self._loop(code, runner)
 
     def _watch_children(self) -> int:
         reader, writer = os.pipe()
@@ -96,7 +128,7 @@ class Zygote:
             warnings.filterwarnings("ignore", r"This process .* is multi-threaded")
         return reader
 
-    def _loop(self, module: ModuleType, runner: runners.Runner) -> None:
+    def _loop(self, code: Code, runner: runners.Runner) -> None:
         poll = select.poll()
         poll.register(self._link, select.POLLIN)
         poll.register(self._wake, select.POLLIN)
@@ -111,7 +143,7 @@ class Zygote:
             if self._fence is not None and linux.boot_time() >= self._fence:
                 return
             if self._owed and linux.boot_time() >= self._fork_at:
-                self._fork(module, runner)
+                self._fork(code, runner)
 
     def _patience(self) -> float | None:
         """How long to wait for an order, in milliseconds; None is for ever."""
@@ -143,7 +175,7 @@ class Zygote:
                 raise ValueError("a zygote imports once")
         return True
 
-    def _fork(self, module: ModuleType, runner: runners.Runner) -> None:
+    def _fork(self, code: Code, runner: runners.Runner) -> None:
         """Fork a child that is owed; later, where the system has no more to give."""
         opened: list[int] = []
         mother = os.getpid()
@@ -171,8 +203,9 @@ class Zygote:
                     err=err_end,
                     tmp=os.path.join(self._setup.tmp, str(os.getpid())),
                     random_state=self._random_state,
+                    imports=self._bare,
                 ),
-                module,
+                code,
                 runner,
             )
         self._children.add(pid)
@@ -230,40 +263,25 @@ def _ignore(number: int, frame: FrameType | None) -> None:
     del number, frame
 
 
-def describe(error: BaseException, setup: control.Setup) -> str:
-    """Say in one line why a code cannot be imported: the file, the line, the error."""
-    path, line = os.path.join(setup.path, setup.file), None
-    if isinstance(error, SyntaxError) and error.filename:
-        path, line, what = error.filename, error.lineno, f"{type(error).__name__}: {error.msg}"
-    else:
-        what = f"{type(error).__name__}: {error}".rstrip(": ")
-        for frame in traceback.extract_tb(error.__traceback__):
-            if os.path.abspath(frame.filename) in loader.read:
-                path, line = frame.filename, frame.lineno
-    where = os.path.relpath(path, setup.path) if path.startswith(setup.path) else path
-    at = f", line {line}" if line else ""
-    return f"{setup.file} could not be imported: {what} ({where}{at})"
-
-
-def explain(error: BaseException) -> str:
-    """Return the users' part of a failed import's traceback; empty where there is none to see."""
-    from stoker.engine.tracebacks import in_user_code, user_traceback
-
-    if isinstance(error, SyntaxError) or not in_user_code(error):
-        return ""
-    return user_traceback(error).rstrip()
-
-
 def main() -> None:
-    """Run a zygote; its agent is ``argv[1]`` and holds the other end of ``CONTROL_FD``."""
+    """Run a zygote; its agent is ``argv[1]`` and holds the other end of `control.FD`.
+
+    With a ``argv[2]``, a `Setup`, it is one that has found that its code cannot be forked.
+    """
     linux.die_with_parent(int(sys.argv[1]))
     linux.become_subreaper()
-    link = socket.socket(fileno=CONTROL_FD)
+    environ = dict(os.environ)
+    link = socket.socket(fileno=control.FD)
     link.set_inheritable(False)
+    bare = sys.argv[2:]
     sys.argv[:] = [""]
-    setup = msgspec.msgpack.decode(link.recv(control.MAX_PACKET), type=control.Setup)
     try:
-        Zygote(link, setup).serve()
+        if bare:
+            setup = msgspec.json.decode(bare[0], type=control.Setup)
+            Zygote(link, setup, environ).serve_bare()
+        else:
+            setup = msgspec.msgpack.decode(link.recv(control.MAX_PACKET), type=control.Setup)
+            Zygote(link, setup, environ).serve()
     except (BrokenPipeError, ConnectionResetError):
         pass  # The agent is gone, and this process is about to be killed.
     except BaseException:

@@ -17,8 +17,9 @@ from stoker.domain.environment import over
 from stoker.host import control, loader
 from stoker.host.child_link import ChildLink, Listener
 from stoker.host.control import FileStamp
-from stoker.host.zygote import CONTROL_FD
 
+IMPORTS = os.cpu_count() or 1
+"""Children of one zygote that import their code for themselves at a time."""
 PAUSE = 0.2
 """Seconds until a child is ordered again for which the agent had no descriptors left."""
 
@@ -101,12 +102,15 @@ class ZygoteLink:
         self.runner = runner
         self.state = ZygoteState.IMPORTING
         self.import_seconds = 0.0
+        self.faults: list[str] = []
+        self.birth_error = ""
         self.message = ""
         self.traceback = ""
         self.waiting: deque[ChildLink] = deque()
         self.children: dict[int, ChildLink] = {}
         self.ordered = 0
         self.running = 0
+        self._importing: set[ChildLink] = set()
         self._stamps: list[FileStamp] = []
         self._keeper = keeper
         self._listener = listener
@@ -140,7 +144,7 @@ class ZygoteLink:
             environ,
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                (os.POSIX_SPAWN_DUP2, fd, CONTROL_FD),
+                (os.POSIX_SPAWN_DUP2, fd, control.FD),
             ],
             setsigdef=[signal.SIGTERM, signal.SIGINT, signal.SIGPIPE],
         )
@@ -148,7 +152,9 @@ class ZygoteLink:
     # Orders.
 
     def fork(self, count: int) -> None:
-        """Have children forked."""
+        """Have children forked; where they import for themselves, a few at a time."""
+        if self.faults:
+            count = min(count, IMPORTS - self.ordered)
         if count > 0 and self.state is ZygoteState.READY:
             self.ordered += count
             self._send(control.Fork(count))
@@ -173,6 +179,8 @@ class ZygoteLink:
             self._send(control.Retire())
             while self.waiting:
                 self.waiting.popleft().close()
+            for child in self._importing:
+                self.kill(child, signal.SIGKILL, group=True)
             self._keeper.on_retired(self)
 
     def end(self) -> None:
@@ -230,9 +238,10 @@ class ZygoteLink:
         match message:
             case control.FilesRead(files):
                 self._stamps += files
-            case control.Ready(seconds):
+            case control.Ready(seconds, faults):
                 if self.state is ZygoteState.IMPORTING:
                     self.state = ZygoteState.READY
+                    self.faults = faults
                     self.import_seconds = seconds
                     self._keeper.on_ready(self)
             case control.ImportFailed(text, traceback):
@@ -247,28 +256,41 @@ class ZygoteLink:
                 self._send(control.Kill(pid, signal.SIGKILL, group=True))
                 self._loop.call_later(PAUSE, self._order_again)
             case control.Forked(pid):
-                child = ChildLink(pid, (fds[0], fds[1], fds[2]), self._listener)
+                child = ChildLink(pid, (fds[0], fds[1], fds[2]), self._listener, self._on_born)
                 self.children[pid] = child
-                self.ordered = max(0, self.ordered - 1)
-                if self.state is ZygoteState.READY:
-                    self.waiting.append(child)
-                    self._keeper.on_child(self)
-                else:
-                    child.close()
+                self._importing.add(child)
+                if not self.faults or self.state is not ZygoteState.READY:
+                    self._on_born(child, "")
             case control.Exited(ended):
                 for pid, code in ended:
                     child = self.children.pop(pid, None)
                     if child is not None:
                         self._bury(child, code)
 
+    def _on_born(self, child: ChildLink, error: str) -> None:
+        """A child waits for a run, or is about to end since it cannot have its code."""
+        self.birth_error = error
+        if error:
+            return
+        self._importing.discard(child)
+        self.ordered = max(0, self.ordered - 1)
+        if self.state is ZygoteState.READY:
+            self.waiting.append(child)
+            self._keeper.on_child(self)
+        else:
+            child.close()
+
     def _order_again(self) -> None:
         if self.state is ZygoteState.READY:
             self._send(control.Fork(1))
 
     def _bury(self, child: ChildLink, code: int | None) -> None:
+        child.drain()
         with contextlib.suppress(ValueError):
             self.waiting.remove(child)
-        child.drain()
+        if child in self._importing:
+            self._importing.discard(child)
+            self.ordered = max(0, self.ordered - 1)
         child.close()
         self._keeper.on_child_exit(self, child, code)
 

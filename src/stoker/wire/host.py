@@ -73,13 +73,15 @@ class ForgetRequest(Struct, tag="forget_request", kw_only=True):
 class ZygoteChanged(Struct, tag="zygote", kw_only=True, omit_defaults=True):
     """A zygote is ready, gone, or could not import.
 
-    ``state``: ``"ready"``, ``"gone"`` or ``"failed"``; ``message`` says why it failed.
+    ``state``: ``"ready"``, ``"gone"`` or ``"failed"``; ``message`` says why it failed. Where there
+    are ``faults`` its code is not safe to fork, and each child imports it for itself.
     """
 
     key: str
     state: str
     import_seconds: float = 0.0
     message: str = ""
+    faults: list[str] = []
 
 
 class HostDraining(Struct, tag="draining", kw_only=True):

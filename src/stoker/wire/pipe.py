@@ -28,6 +28,8 @@ KIND_FLUSH = 6
 """Child → agent: a request id; answered with a `Reply` once all before it is safe."""
 KIND_FORGET = 7
 """Child → agent: a request id; its answer is not waited for any more."""
+KIND_BORN = 8
+"""Child → agent: it has imported the code for itself and waits; else the text of what was wrong."""
 
 
 class ChildReport(Struct, array_like=True):

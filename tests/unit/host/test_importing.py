@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stoker.host import loader
-from stoker.host.zygote import explain
+from stoker.host.importing import explain
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,134 @@
+"""Watches an import: how long each module takes, and which threads and descriptors it brings."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+STEPS = "create_module", "exec_module"
+"""The steps of a loader in which a module's code runs: compiled modules may do so in both."""
+
+
+class _Folder:
+    """The entries of a folder of ``/proc``, listed only when their number has changed.
+
+    Args:
+        path: The folder.
+        count: Tells the number of its entries from its status, cheaply; 0 for unknown.
+    """
+
+    def __init__(self, path: str, count: Callable[[os.stat_result], int]) -> None:
+        self._path = path
+        self._count = count
+        self._last = -1
+        self._entries: frozenset[int] = frozenset()
+
+    def entries(self) -> frozenset[int]:
+        count = self._count(os.stat(self._path))
+        if not count or count != self._last:
+            # The listing itself has a descriptor open, which is gone again.
+            listed = os.listdir(self._path)
+            self._entries = frozenset(
+                int(name) for name in listed if os.path.lexists(f"{self._path}/{name}")
+            )
+            self._last = count
+        return self._entries
+
+
+class _Frame:
+    """A module whose code runs."""
+
+    def __init__(self, name: str, threads: frozenset[int], files: frozenset[int]) -> None:
+        self.name = name
+        self.threads = threads
+        self.files = files
+        self.inner = 0.0
+
+
+class ImportTrace:
+    """See the module. Watches from `install` to `remove`.
+
+    Attributes:
+        seconds: Seconds that a module's own code took, by module; what it imports left out.
+        threads: The module whose code started a thread, by thread id.
+        files: The module whose code opened a descriptor, by descriptor.
+    """
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self.threads: dict[int, str] = {}
+        self.files: dict[int, str] = {}
+        # A thread is a sub-folder. Since Linux 6.2 the size is the number of open descriptors.
+        self._tasks = _Folder("/proc/self/task", lambda status: status.st_nlink)
+        self._fds = _Folder("/proc/self/fd", lambda status: status.st_size)
+        self._stack: list[_Frame] = []
+        self._watched: list[dict[str, Any]] = []
+
+    def install(self) -> None:
+        """Watch imports from now on."""
+        sys.meta_path.insert(0, self)
+
+    def remove(self) -> None:
+        """Watch no import any more."""
+        sys.meta_path.remove(self)
+        for attributes in self._watched:
+            for step in STEPS:
+                attributes.pop(step, None)
+        self._watched.clear()
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Find a module as the finders behind this one do, and have its loader watched."""
+        for finder in sys.meta_path:
+            if finder is self:
+                continue
+            # Finders of a user's may have no such method.
+            find: Callable[..., ModuleSpec | None] | None = getattr(finder, "find_spec", None)
+            spec = find(name, path, target) if find is not None else None
+            if spec is not None:
+                self._watch_loader(spec)
+                return spec
+        return None
+
+    def _watch_loader(self, spec: ModuleSpec) -> None:
+        attributes: dict[str, Any] | None = getattr(spec.loader, "__dict__", None)
+        # The loaders of built-in modules are classes, which all modules share.
+        if attributes is None or isinstance(spec.loader, type):
+            return
+        self._watched.append(attributes)
+        for step in STEPS:
+            method = getattr(spec.loader, step, None)
+            if method is not None:
+                attributes[step] = self._watching(spec.name, method)
+
+    def _watching(self, name: str, step: Callable[[Any], T]) -> Callable[[Any], T]:
+        def watched(argument: Any) -> T:
+            return self.watch(name, lambda: step(argument))
+
+        return watched
+
+    def watch(self, name: str, code: Callable[[], T]) -> T:
+        """Run the code of a module, and note what it takes and brings."""
+        frame = _Frame(name, self._tasks.entries(), self._fds.entries())
+        self._stack.append(frame)
+        started = time.monotonic()
+        try:
+            return code()
+        finally:
+            self._note(frame, time.monotonic() - started)
+
+    def _note(self, frame: _Frame, seconds: float) -> None:
+        self._stack.pop()
+        self.seconds[frame.name] = self.seconds.get(frame.name, 0.0) + seconds - frame.inner
+        for thread in self._tasks.entries() - frame.threads:
+            self.threads.setdefault(thread, frame.name)
+        for fd in self._fds.entries() - frame.files:
+            self.files.setdefault(fd, frame.name)
+        if self._stack:
+            self._stack[-1].inner += seconds

@@ -96,9 +96,7 @@ def _lock(home: Path) -> Generator[Callable[[str], None]]:
     try:
         handle = os.open(home / "server.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise Unavailable(
-            f"STOKER_HOME {home} cannot be written: {error.strerror}; set it to a folder that can"
-        ) from None
+        raise _unwritable(home, error) from None
     file = home / "server.json"
     try:
         try:
@@ -113,8 +111,12 @@ def _lock(home: Path) -> Generator[Callable[[str], None]]:
             me = identify()
             record = ServerFile(url=url, pid=me.pid, started=me.started, boot_id=me.machine.boot_id)
             temporary = file.with_suffix(".tmp")
-            temporary.write_bytes(msgspec.json.encode(record))
-            temporary.rename(file)
+            try:
+                temporary.write_bytes(msgspec.json.encode(record))
+                temporary.rename(file)
+            except OSError as error:
+                temporary.unlink(missing_ok=True)
+                raise _unwritable(home, error) from None
 
         try:
             yield write
@@ -122,6 +124,13 @@ def _lock(home: Path) -> Generator[Callable[[str], None]]:
             file.unlink(missing_ok=True)
     finally:
         os.close(handle)
+
+
+def _unwritable(home: Path, error: OSError) -> Unavailable:
+    return Unavailable(
+        f"STOKER_HOME {home} cannot be written: {error.strerror}; make room there, or set it to a "
+        "folder that can"
+    )
 
 
 def _bind(host: str, port: int) -> socket.socket:
@@ -241,12 +250,15 @@ class _Server(uvicorn.Server):
 
 
 async def _keep_running(name: str, loop: Callable[[], Awaitable[None]], clock: SystemClock) -> None:
-    """Run one of the server's loops for ever; one that fails is said and tried again."""
+    """Run one of the server's loops for ever; one that fails is said, once, and tried again."""
+    said = ""
     while True:
         try:
             await loop()
         except StokerError as error:
-            logger.error("the %s failed and is tried again: %s", name, error)
+            if str(error) != said:
+                logger.error("the %s failed and is tried again: %s", name, error)
+            said = str(error)
         except Exception:
             logger.exception("the %s failed and is tried again", name)
         await clock.sleep(1.0)

@@ -5,6 +5,7 @@ import logging
 from collections import deque
 from statistics import median
 
+from stoker.domain.errors import Unavailable
 from stoker.domain.hosts import Host, HostOrder
 from stoker.domain.pools import Worker
 from stoker.ports.clock import Clock
@@ -58,6 +59,9 @@ class Provisioner:
                 pool = dirty.pop()
                 try:
                     await self._plan(pool)
+                except Unavailable as error:
+                    logger.warning("work pool %s cannot be planned now: %s", pool, error)
+                    self._poke_later(pool, RETRY)
                 except Exception:
                     # The other pools are planned all the same.
                     logger.exception("work pool %s could not be planned", pool)

@@ -40,7 +40,7 @@ class Sweeper:
 
     async def once(self) -> None:
         """Sweep once."""
-        self._look_at_clock()
+        seen = self._look_at_clock()
         rules = SweepRules(
             up_since=self._up_since,
             lease=self._lease,
@@ -49,16 +49,17 @@ class Sweeper:
             is_dead=self._is_dead,
         )
         await self._dispatcher.transact(lambda unit: sweep(unit, rules))
+        self._last = seen
         self._dispatcher.drop_deaf()
 
-    def _look_at_clock(self) -> None:
+    def _look_at_clock(self) -> tuple[float, float]:
         """Begin a new term where nobody may have been able to renew a lease during the last one.
 
-        That is where the server itself stood still, or where the wall clock was set, by which
-        leases are counted.
+        That is where the server itself stood still, where nothing could be stored since the last
+        sweep that was, or where the wall clock was set, by which leases are counted.
         """
         now, boot = self._clock.now(), self._clock.boot()
         by_wall, passed = now - self._last[0], boot - self._last[1]
-        self._last = (now, boot)
         if passed > self._pace + self._lease or abs(by_wall - passed) > self._lease:
             self._up_since = now
+        return now, boot

@@ -78,7 +78,7 @@ def test_what_is_no_database_is_refused(new_server):
     [
         ("/proc/stoker", "STOKER_HOME /proc/stoker cannot be made: No such file or directory; set"),
         ("/dev/null", "STOKER_HOME /dev/null cannot be made: File exists; set it to a folder"),
-        ("/proc", "STOKER_HOME /proc cannot be written: No such file or directory; set it to"),
+        ("/proc", "STOKER_HOME /proc cannot be written: No such file or directory; make room"),
     ],
 )
 def test_a_home_that_cannot_be_used_is_refused(new_server, home, said):

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from stoker.domain.errors import Unavailable
 from stoker.domain.hosts import Host, HostState, ProcessIdentity
 from stoker.domain.pools import Machine
 from stoker.domain.reports import Frame, SubflowCreated
@@ -260,3 +261,36 @@ def test_nobody_is_silent_while_the_clock_leaps(world, steps, wall, up, state):
 
     asyncio.run(main())
     assert world.stored().state is state
+
+
+def test_nobody_is_silent_after_a_time_in_which_nothing_could_be_stored(world, monkeypatch):
+    """A full disk keeps heartbeats from being stored; once there is room all have a new term."""
+    world.host(lease_until=1030.0)
+    clock = Clock()
+
+    async def main() -> None:
+        dispatcher = Dispatcher(world.store, clock, ack_timeout=5.0)
+        sweeper = Sweeper(
+            dispatcher,
+            clock,
+            pace=5.0,
+            lease=30.0,
+            launch_timeout=60.0,
+            worker_ids=lambda: ["w"],
+            is_dead=lambda _: None,
+        )
+
+        async def refuse(work):
+            raise Unavailable("its disk is full")
+
+        with monkeypatch.context() as full:
+            full.setattr(dispatcher, "transact", refuse)
+            for _ in range(200):
+                clock.wall += 5.0
+                clock.up += 5.0
+                with pytest.raises(Unavailable):
+                    await sweeper.once()
+        await sweeper.once()
+
+    asyncio.run(main())
+    assert world.stored().state is HostState.UP

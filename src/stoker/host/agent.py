@@ -54,7 +54,7 @@ class Agent:
             host_id=config.host_id, token=config.token, process=identify(), slots=config.slots
         )
         self._link = ServerLink(config.api_url, hello, self._outbox, self)
-        nest = Nest(clean_environment(config, environ), str(self._tmp), file_limit)
+        nest = Nest(config.host_id, clean_environment(config, environ), str(self._tmp), file_limit)
         self._roster = Roster(config, nest, self._outbox, self._link, self._leave)
         self._fence_after = config.fence_after
         self._alive = linux.boot_time()
@@ -179,7 +179,7 @@ class Agent:
 def clean_environment(config: HostConfig, environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of zygotes: the agent's, with no secret and no setting but the home.
 
-    Whose process it is says STOKER_HOST_ID: what a dead host leaves is found by it.
+    Whose process it is says STOKER_HOST_ID; see `stoker.process_marks`.
     """
     kept = {name: value for name, value in environ.items() if not name.startswith("STOKER_")}
     return kept | {"STOKER_HOME": config.home, "STOKER_HOST_ID": config.host_id}

@@ -13,6 +13,9 @@ HUGE_PAGE = 2 << 20
 MADV_COLLAPSE = 25
 """Since Linux 6.1; see madvise(2)."""
 
+FIRST_LOOK, LAST_LOOK = 0.0005, 0.1
+"""Seconds between two looks whether what was killed is gone."""
+
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
 
@@ -31,6 +34,11 @@ def die_with_parent(parent: int) -> None:
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
+
+
+def outlive_parent() -> None:
+    """Have this process live on when its parent dies; see `die_with_parent`."""
+    _prctl(PR_SET_PDEATHSIG, 0)
 
 
 def become_subreaper() -> None:
@@ -59,6 +67,28 @@ def collapse_memory() -> None:
         for address in range(first, end - HUGE_PAGE + 1, HUGE_PAGE):
             # A block with holes, or an older kernel, refuses; nothing depends on it.
             _libc.madvise(address, HUGE_PAGE, MADV_COLLAPSE)
+
+
+def end_tree(seconds: float) -> None:
+    """Kill all that descends from this process, and return when nothing is left of it.
+
+    As their subreaper it gets the children of those that die, until there are none.
+
+    Args:
+        seconds: How long at the most: a process may be stuck in the kernel, or another user's.
+    """
+    deadline = time.monotonic() + seconds
+    pause = FIRST_LOOK
+    while time.monotonic() < deadline:
+        for pid in children():
+            kill(pid, signal.SIGKILL)
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pause = FIRST_LOOK
+        except ChildProcessError:
+            return
+        time.sleep(pause)
+        pause = min(LAST_LOOK, 2 * pause)
 
 
 def boot_time() -> float:

@@ -27,6 +27,8 @@ from stoker.host.importing import Code, failure, import_code, import_in_child
 STAMPS_PER_MESSAGE = 200
 FAULTS = 20
 """Faults that are told at the most."""
+END_TIME = 10.0
+"""Seconds that killed processes get to end, before this one leaves."""
 PAUSE = 0.2
 """Seconds until a fork is tried again for which the system had no process, memory or file left."""
 
@@ -111,6 +113,9 @@ class Zygote:
         gc.disable()
         gc.freeze()
         linux.collapse_memory()
+        # The agent's end shows as the end of the link. This process then has to live on until it
+        # has ended all that runs have started: init would get what has left their sessions.
+        linux.outlive_parent()
         self._loop(code, runner)
 
     def _watch_children(self) -> int:
@@ -283,13 +288,14 @@ def main() -> None:
             setup = msgspec.msgpack.decode(link.recv(control.MAX_PACKET), type=control.Setup)
             Zygote(link, setup, environ).serve()
     except (BrokenPipeError, ConnectionResetError):
-        pass  # The agent is gone, and this process is about to be killed.
+        pass  # The agent is gone.
     except BaseException:
         traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        # Exit handlers are the runs'; children that are left die with this process.
+        linux.end_tree(END_TIME)
+        # Exit handlers are the runs'.
         os._exit(0)
 
 

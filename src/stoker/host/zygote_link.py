@@ -17,15 +17,12 @@ from stoker.domain.environment import over
 from stoker.host import control, loader
 from stoker.host.child_link import ChildLink, Listener
 from stoker.host.control import FileStamp
+from stoker.process_marks import VARIABLE, mark
 
 IMPORTS = os.cpu_count() or 1
 """Children of one zygote that import their code for themselves at a time."""
 PAUSE = 0.2
 """Seconds until a child is ordered again for which the agent had no descriptors left."""
-
-
-OWNER = "STOKER_HOST_ID"
-"""Variable that says whose process one is."""
 
 
 class ZygoteState(StrEnum):
@@ -70,11 +67,13 @@ class Nest(msgspec.Struct, frozen=True):
     """What zygotes of a host have in common.
 
     Attributes:
+        host_id: The host.
         environ: Their environment, less their code's own.
         tmp: Folder of their children's temporary folders.
         file_limit: Descriptors that each of their processes may have open (the soft limit).
     """
 
+    host_id: str
     environ: dict[str, str]
     tmp: str
     file_limit: int
@@ -129,6 +128,7 @@ class ZygoteLink:
         # It is told what to import after this: no code of a user's runs under another limit.
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.prlimit(self.pid, resource.RLIMIT_NOFILE, (nest.file_limit, hard))
+        mark(self.pid, nest.host_id)
         self._pidfd = os.pidfd_open(self.pid)
         self._send(setup)
         self._loop.add_reader(self._link, self._on_message)
@@ -295,7 +295,7 @@ class ZygoteLink:
         self._keeper.on_child_exit(self, child, code)
 
     def _on_end(self) -> None:
-        """The zygote has ended. Its children die with it: the kernel sees to that."""
+        """The zygote has ended, and its children with it: the kernel sees to that."""
         self._loop.remove_reader(self._pidfd)
         os.close(self._pidfd)
         _, status = os.waitpid(self.pid, 0)
@@ -322,7 +322,7 @@ def environment_of(nest: Nest, code: Code) -> dict[str, str]:
 
     Whose process it is cannot be hidden: what a dead host leaves is found by it.
     """
-    return over(nest.environ, code.env) | {OWNER: nest.environ[OWNER]}
+    return over(nest.environ, code.env) | {VARIABLE: nest.environ[VARIABLE]}
 
 
 def kill_group(pid: int) -> None:

@@ -14,16 +14,18 @@ from msgspec import Struct
 from stoker.domain.hosts import ProcessIdentity
 from stoker.ports.launcher import HostConfig, Launch, OnExit
 from stoker.process_identity import identify, own_environment, start_time, this_machine
+from stoker.process_marks import kill_marked
 
 logger = logging.getLogger("stoker.launchers")
 
 AGENT = "stoker.host.agent"
-MARK = "STOKER_HOST_ID"
-"""Variable that every process of a host inherits, its agent's own excepted."""
-SWEEPS = 50
-"""Looks for processes that a dead host has left, at the most, one after the other."""
-SWEEP_PAUSE = 0.02
-"""Seconds between two of them: what was killed needs a moment to be gone."""
+FIRST_PAUSE, LAST_PAUSE = 0.01, 1.0
+"""Seconds between two looks for processes that a dead host has left, doubled with each: what was
+killed needs a moment to be gone."""
+STUBBORN = 5
+"""Looks after which those that are still there are named in the log."""
+LAST_LOOKS = 2.0
+"""Seconds that such looks get to end when the launcher is closed."""
 
 
 class Watched(Struct, eq=False):
@@ -145,10 +147,18 @@ class ProcessLauncher:
         task.add_done_callback(self._sweeps.discard)
 
     async def _tell(self, host_id: str, reason: str) -> None:
-        for _ in range(SWEEPS):
-            if not await asyncio.to_thread(kill_marked, f"{MARK}={host_id}".encode()):
-                break
-            await asyncio.sleep(SWEEP_PAUSE)
+        """Tell of a host's end once nothing that its runs have started lives.
+
+        Most of it dies with the agent. What does not, and is stuck in the kernel, could still
+        write: until it is gone the host is not dead, and others may not do its runs' work.
+        """
+        pause, looks = FIRST_PAUSE, 0
+        while left := await asyncio.to_thread(kill_marked, host_id):
+            looks += 1
+            if looks == STUBBORN:
+                logger.warning("host %s has ended, but not its processes %s", host_id, left)
+            await asyncio.sleep(pause)
+            pause = min(LAST_PAUSE, 2 * pause)
         self._on_exit(host_id, reason)
 
     async def stop(self, host_id: str, *, now: bool) -> None:
@@ -164,8 +174,10 @@ class ProcessLauncher:
         """Stop watching; hosts live on."""
         for host_id in list(self._hosts):
             self._let_go(host_id)
-        for task in list(self._sweeps):
-            await task
+        if self._sweeps:
+            _, late = await asyncio.wait(self._sweeps, timeout=LAST_LOOKS)
+            for task in late:
+                task.cancel()
 
 
 def log_path(config: HostConfig) -> Path:
@@ -185,32 +197,3 @@ def explain(code: int, log: Path | None) -> str:
         with contextlib.suppress(OSError):
             last = log.read_text(errors="replace").rstrip().splitlines()[-1:]
     return f"{how}; the last line of {log}: {last[0]}" if last else how
-
-
-def kill_marked(mark: bytes) -> int:
-    """Kill all processes whose environment at their start had an entry; return how many.
-
-    A host's zygotes and their children die with its agent. What the runs themselves had started
-    does not; it is found by the environment that it inherited.
-    """
-    killed = 0
-    for name in os.listdir("/proc"):
-        if not name.isdigit() or not _has_mark(name, mark):
-            continue
-        with contextlib.suppress(OSError):
-            pidfd = os.pidfd_open(int(name))
-            try:
-                if _has_mark(name, mark):
-                    signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-                    killed += 1
-            finally:
-                os.close(pidfd)
-    return killed
-
-
-def _has_mark(pid: str, mark: bytes) -> bool:
-    try:
-        with open(f"/proc/{pid}/environ", "rb") as file:
-            return mark in file.read().split(b"\0")
-    except OSError:
-        return False

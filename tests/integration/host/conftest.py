@@ -1,6 +1,5 @@
 """A host, its server, and a project."""
 
-import os
 import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from stoker.domain.deployments import Code
+from stoker.process_marks import kill_marked
 from stoker.testing.fake_api import FakeApi
 from stoker.testing.host_process import HostProcess
 
@@ -56,8 +56,7 @@ async def make_host(api: FakeApi, tmp_path: Path) -> AsyncIterator[MakeHost]:
     for host in hosts:
         if host.process is not None:
             await host.stop()
-            for pid in host.descendants():
-                os.kill(pid, 9)
+            kill_marked(host.id)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from stoker.domain.requests import StartRun
 from stoker.domain.runs import FlowRun
 from stoker.domain.states import StateRecord, StateType
 from stoker.host.spool import read_frames, spool_path
-from stoker.launchers.process import kill_marked
+from stoker.process_marks import kill_marked, marked
 from stoker.testing.fake_api import FakeApi
 from stoker.testing.host_process import HostProcess, children_of
 from stoker.wire import host as wire
@@ -151,20 +151,34 @@ async def test_an_agent_without_descriptors_goes_on_later(
         assert (await api.finished(run_id)).state.name == "Completed"
 
 
-async def test_killed_agent_leaves_what_a_launcher_clears(
+async def test_the_zygotes_of_a_killed_agent_clear_up(
     api: FakeApi, host: HostProcess, code: Code, tmp_path: Path
 ) -> None:
     run_id = await host.assign(code, "wait_with_helpers", parameters={"path": str(tmp_path / "x")})
     pid = await begun(api, run_id)
-    zygotes = host.zygotes()
+    zygotes, helpers = host.zygotes(), children_of(pid)
+    assert len(helpers) == 2
     host.signal(signal.SIGKILL)
     await host.ended()
-    await gone([*zygotes, pid])
-    helpers = host.descendants()
-    assert len(helpers) == 2
-    kill_marked(f"STOKER_HOST_ID={host.id}".encode())
-    await gone(helpers)
+    await gone([*zygotes, pid, *helpers])
     assert host.descendants() == []
+
+
+async def test_what_a_whole_host_leaves_is_found_by_its_mark(
+    api: FakeApi, host: HostProcess, code: Code, tmp_path: Path
+) -> None:
+    run_id = await host.assign(code, "wait_with_helpers", parameters={"path": str(tmp_path / "x")})
+    pid = await begun(api, run_id)
+    (zygote,), helpers = host.zygotes(), children_of(pid)
+    os.kill(zygote, signal.SIGSTOP)
+    family = {zygote, *children_of(zygote), *helpers}
+    host.signal(signal.SIGKILL)
+    await host.ended()
+    # Of the children one runs, and the others see at once that they are not needed any more.
+    assert {zygote, pid, *helpers} <= set(marked(host.id)) <= family
+    assert zygote in kill_marked(host.id)
+    await gone([*family])
+    assert kill_marked(host.id) == []
 
 
 @pytest.mark.parametrize("code_", [0, 7])

@@ -16,7 +16,7 @@ from stoker.api.flow_runs import start_run
 from stoker.api.sockets import Outgoing, Socket, converse
 from stoker.domain.deployments import Code
 from stoker.domain.errors import Conflict, StokerError
-from stoker.domain.hosts import Host, HostState
+from stoker.domain.hosts import Host, HostState, HostZygote
 from stoker.domain.jobs import Job
 from stoker.domain.requests import Answer, AwaitRun, PutDeployment, ReadRun, Request, StartRun
 from stoker.services import registering
@@ -137,8 +137,8 @@ class _Conversation:
                 self._dispatcher.acknowledged(host.id, runs)
             case HostHeartbeat(at=at):
                 return await self._heartbeat(host, at)
-            case ZygoteChanged(key=key, state=state):
-                self._zygote(host, key, ready=state == "ready")
+            case ZygoteChanged():
+                self._zygote(host, message)
             case Holding(runs=runs):
                 await self._holding(host, runs)
             case HostDraining(released=released):
@@ -180,9 +180,21 @@ class _Conversation:
             self._link.drain()
         return True
 
-    def _zygote(self, host: Host, key: str, *, ready: bool) -> None:
-        self._codes.add(key) if ready else self._codes.discard(key)
-        self._dispatcher.zygote(host.id, key, ready=ready)
+    def _zygote(self, host: Host, changed: ZygoteChanged) -> None:
+        ready = changed.state == "ready"
+        self._codes.add(changed.key) if ready else self._codes.discard(changed.key)
+        if changed.state == "gone":
+            self._dispatcher.zygote_gone(host.id, changed.key)
+            return
+        zygote = HostZygote(
+            host_id=host.id,
+            key=changed.key,
+            ready=ready,
+            import_seconds=changed.import_seconds,
+            message=changed.message,
+            faults=changed.faults,
+        )
+        self._dispatcher.zygote(zygote)
 
     async def _holding(self, host: Host, runs: list[tuple[str, int]]) -> None:
         """Compare what both sides hold; then the host may be given runs."""

@@ -9,6 +9,7 @@ from msgspec import UNSET, structs
 
 from stoker.api.access import scope
 from stoker.api.context import Context
+from stoker.domain.hosts import HostZygote
 from stoker.domain.pools import WorkPool, WorkQueue
 from stoker.ports.store import Records
 from stoker.services import administration
@@ -16,14 +17,17 @@ from stoker.services.lookup import need_pool
 from stoker.wire.http import PoolCreate, PoolDetail, PoolUpdate, QueuePut
 
 
-def detail(records: Records, pool: WorkPool, connected: Sequence[str]) -> PoolDetail:
-    """What a pool is doing: its connected workers, its hosts, its runs."""
+def detail(
+    records: Records, pool: WorkPool, connected: Sequence[str], zygotes: Sequence[HostZygote]
+) -> PoolDetail:
+    """What a pool is doing: its connected workers, its hosts and their zygotes, its runs."""
     hosts = records.hosts(pool.name)
     return PoolDetail(
         pool=pool,
         queues=records.queues(pool.name),
         workers=[one for one in records.workers(pool.name) if one.id in connected],
         hosts=hosts,
+        zygotes=[one for one in zygotes if any(one.host_id == host.id for host in hosts)],
         running=sum(len(records.leases_of(host.id)) for host in hosts),
         queued=sum(count.runs for count in records.queued_counts(pool.name)),
     )
@@ -48,17 +52,17 @@ class WorkPools(Controller):
     @get("/", opt=scope("pools:read"), summary="List work pools")
     async def list_all(self, context: NamedDependency[Context]) -> list[PoolDetail]:
         """Return all, with what they are doing."""
-        connected = context.provisioner.worker_ids
+        connected, zygotes = context.provisioner.worker_ids, context.dispatcher.zygotes
         return await context.dispatcher.read(
-            lambda records: [detail(records, pool, connected) for pool in records.pools()]
+            lambda records: [detail(records, pool, connected, zygotes) for pool in records.pools()]
         )
 
     @get("/{name:str}", opt=scope("pools:read"), summary="Read a work pool")
     async def read(self, context: NamedDependency[Context], name: FromPath[str]) -> PoolDetail:
         """Return one, with what it is doing."""
-        connected = context.provisioner.worker_ids
+        connected, zygotes = context.provisioner.worker_ids, context.dispatcher.zygotes
         return await context.dispatcher.read(
-            lambda records: detail(records, need_pool(records, name), connected)
+            lambda records: detail(records, need_pool(records, name), connected, zygotes)
         )
 
     @patch("/{name:str}", opt=scope("pools:write"), summary="Change a work pool")

@@ -89,3 +89,24 @@ class HostOrder(Struct, kw_only=True):
     process: ProcessIdentity | None
     slots: int
     infrastructure: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+class HostZygote(Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """A code that a connected host has imported, or could not import.
+
+    Attributes:
+        host_id: The host.
+        key: The code's; see `Code.key`.
+        ready: Whether runs of it start hot there.
+        import_seconds: What the import took.
+        message: Why it failed, where it is not ready.
+        faults: What of it no forked process could use; with some, each child imports it for
+            itself.
+    """
+
+    host_id: str
+    key: str
+    ready: bool = True
+    import_seconds: float = 0.0
+    message: str = ""
+    faults: list[str] = field(default_factory=list[str])

@@ -506,7 +506,8 @@ class Roster:
                 )
             else:
                 self._fail(attempt, f"{zygote.message} with exit code {code}")
-        self._send(wire.ZygoteChanged(key=zygote.code.key, state="gone"))
+        state = "failed" if zygote.message else "gone"
+        self._send(wire.ZygoteChanged(key=zygote.code.key, state=state, message=zygote.message))
 
 
 def is_ready(zygote: ZygoteLink) -> wire.ZygoteChanged:

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from stoker.domain.deployments import Code
 from stoker.domain.errors import NotFound, Unavailable
+from stoker.domain.hosts import HostZygote
 from stoker.domain.jobs import Job
 from stoker.domain.runs import FlowRun
 from stoker.ports.clock import Clock
@@ -44,6 +45,7 @@ class Dispatcher:
         self._ack_timeout = ack_timeout
         self._links: dict[str, HostLink] = {}
         self._ready: dict[str, ReadyHost] = {}
+        self._zygotes: dict[str, dict[str, HostZygote]] = {}
         self._unacknowledged: dict[str, dict[Attempt, float]] = {}
         self._background: set[asyncio.Task[None]] = set()
 
@@ -144,6 +146,7 @@ class Dispatcher:
         if self._links.get(host_id) is link:
             del self._links[host_id]
             self._ready.pop(host_id, None)
+            self._zygotes.pop(host_id, None)
             self._unacknowledged.pop(host_id, None)
 
     def acknowledged(self, host_id: str, attempts: Iterable[Attempt]) -> None:
@@ -161,11 +164,24 @@ class Dispatcher:
                 self.disconnect(host_id, link)
                 link.drop()
 
-    def zygote(self, host_id: str, key: str, *, ready: bool) -> None:
-        """A host holds a zygote now, or does not any more."""
+    def zygote(self, zygote: HostZygote) -> None:
+        """A host holds a zygote now, or could not make it."""
+        self._zygotes.setdefault(zygote.host_id, {})[zygote.key] = zygote
+        host = self._ready.get(zygote.host_id)
+        if host is not None:
+            host.codes.add(zygote.key) if zygote.ready else host.codes.discard(zygote.key)
+
+    def zygote_gone(self, host_id: str, key: str) -> None:
+        """A host does not hold a zygote any more."""
+        self._zygotes.get(host_id, {}).pop(key, None)
         host = self._ready.get(host_id)
         if host is not None:
-            host.codes.add(key) if ready else host.codes.discard(key)
+            host.codes.discard(key)
+
+    @property
+    def zygotes(self) -> list[HostZygote]:
+        """What the connected hosts hold, and could not make."""
+        return [one for of_host in self._zygotes.values() for one in of_host.values()]
 
     def warm(self, pool: str, lane: str, codes: list[Code]) -> None:
         """Tell a lane's hosts which zygotes they should hold."""

@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType, field
 
-from stoker.domain.hosts import Host
+from stoker.domain.hosts import Host, HostZygote
 from stoker.domain.pools import WarmKnobs, Worker, WorkPool, WorkQueue
 from stoker.domain.reports import Frame
 from stoker.domain.requests import StartRun
@@ -81,6 +81,7 @@ class PoolDetail(Struct, kw_only=True):
     hosts: list[Host]
     running: int
     queued: int
+    zygotes: list[HostZygote] = field(default_factory=list[HostZygote])
 
 
 class ReportFrames(Struct, kw_only=True):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from stoker.domain.errors import NotFound
+from stoker.domain.hosts import HostZygote
 from stoker.domain.pools import Machine, Worker
 from stoker.domain.reports import Finished, Frame
 from stoker.domain.requests import StartRun
@@ -264,11 +265,17 @@ def test_a_zygote_that_is_warm_draws_runs(side):
         await side.host("h1", slots=8)
         warm = await side.host("h2", slots=8)
         code = side.world.read(lambda records: records.deployment("f/d")).code
-        side.dispatcher.zygote("h2", code.key, ready=True)
+        ready = HostZygote(host_id="h2", key=code.key)
+        side.dispatcher.zygote(ready)
+        assert side.dispatcher.zygotes == [ready]
         run = await side.submit()
         assert warm.given() == [(run, 1)]
-        side.dispatcher.zygote("h2", code.key, ready=False)
+        failed = HostZygote(host_id="h2", key=code.key, ready=False, message="no such module")
+        side.dispatcher.zygote(failed)
+        assert side.dispatcher.zygotes == [failed]
         assert await side.submit() not in [run for run, _ in warm.given()]
+        side.dispatcher.zygote_gone("h2", code.key)
+        assert side.dispatcher.zygotes == []
 
     asyncio.run(main())
 

@@ -18,6 +18,7 @@ import msgspec
 import uvloop
 
 from stoker.host import linux
+from stoker.host.host_log import HostLog
 from stoker.host.outbox import Outbox
 from stoker.host.roster import Roster
 from stoker.host.server_link import Refused, ServerLink
@@ -44,9 +45,12 @@ class Agent:
         config: What it was told.
         environ: Its environment.
         file_limit: Descriptors that its zygotes and runs may have open each.
+        log: The host's log.
     """
 
-    def __init__(self, config: HostConfig, environ: Mapping[str, str], file_limit: int) -> None:
+    def __init__(
+        self, config: HostConfig, environ: Mapping[str, str], file_limit: int, log: HostLog
+    ) -> None:
         self._config = config
         self._tmp = Path(config.home) / "tmp" / config.host_id
         self._outbox = Outbox(Spool(spool_path(config.home, config.host_id)), self._wake)
@@ -54,7 +58,10 @@ class Agent:
             host_id=config.host_id, token=config.token, process=identify(), slots=config.slots
         )
         self._link = ServerLink(config.api_url, hello, self._outbox, self)
-        nest = Nest(config.host_id, clean_environment(config, environ), str(self._tmp), file_limit)
+        self._log = log
+        log.open()
+        environ = clean_environment(config, environ)
+        nest = Nest(config.host_id, environ, str(self._tmp), file_limit, log.writer)
         self._roster = Roster(config, nest, self._outbox, self._link, self._leave)
         self._fence_after = config.fence_after
         self._alive = linux.boot_time()
@@ -87,6 +94,7 @@ class Agent:
         await self._outbox.close(remove=self._welcomed)
         if self._welcomed:
             shutil.rmtree(self._tmp, ignore_errors=True)
+        self._log.close()
         return code
 
     def _on_task_end(self, task: asyncio.Task[None]) -> None:
@@ -196,21 +204,26 @@ def raise_file_limit() -> int:
     return soft
 
 
-async def serve(config: HostConfig, environ: Mapping[str, str], file_limit: int) -> int:
+async def serve(
+    config: HostConfig, environ: Mapping[str, str], file_limit: int, log: HostLog
+) -> int:
     """Run an agent in this process."""
-    return await Agent(config, environ, file_limit).run()
+    return await Agent(config, environ, file_limit, log).run()
 
 
 def main() -> None:
     """Run the agent of the host that standard input describes."""
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
+    log = HostLog()
+    logging.basicConfig(
+        format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO, stream=log
+    )
     logging.getLogger("websockets").setLevel(logging.WARNING)
     config = msgspec.json.decode(sys.stdin.buffer.readline(), type=HostConfig)
     # It can be looked up only as long as this process may be.
     environ = own_environment()
     linux.forbid_dumps()
     linux.become_subreaper()
-    work: Coroutine[Any, Any, int] = serve(config, environ, raise_file_limit())
+    work: Coroutine[Any, Any, int] = serve(config, environ, raise_file_limit(), log)
     sys.exit(uvloop.run(work))
 
 

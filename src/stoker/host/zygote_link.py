@@ -71,12 +71,14 @@ class Nest(msgspec.Struct, frozen=True):
         environ: Their environment, less their code's own.
         tmp: Folder of their children's temporary folders.
         file_limit: Descriptors that each of their processes may have open (the soft limit).
+        output: Where they print; see `HostLog`.
     """
 
     host_id: str
     environ: dict[str, str]
     tmp: str
     file_limit: int
+    output: int
 
 
 class ZygoteLink:
@@ -121,7 +123,7 @@ class ZygoteLink:
         setup = control.Setup(code.path, code.file, code.working_dir, runner, nest.tmp)
         with theirs:
             try:
-                self.pid = self._spawn(theirs.fileno(), environment_of(nest, code))
+                self.pid = self._spawn(theirs.fileno(), nest)
             except BaseException:
                 self._link.close()
                 raise
@@ -134,16 +136,18 @@ class ZygoteLink:
         self._loop.add_reader(self._link, self._on_message)
         self._loop.add_reader(self._pidfd, self._on_end)
 
-    def _spawn(self, fd: int, environ: dict[str, str]) -> int:
+    def _spawn(self, fd: int, nest: Nest) -> int:
         python = self.code.python or sys.executable
         # -P: the folder where the agent was started is no place to import from.
         argv = [python, "-P", "-m", "stoker.host.zygote", str(os.getpid())]
         return os.posix_spawn(
             python,
             argv,
-            environ,
+            environment_of(nest, self.code),
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_DUP2, nest.output, 1),
+                (os.POSIX_SPAWN_DUP2, nest.output, 2),
                 (os.POSIX_SPAWN_DUP2, fd, control.FD),
             ],
             setsigdef=[signal.SIGTERM, signal.SIGINT, signal.SIGPIPE],

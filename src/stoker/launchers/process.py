@@ -64,15 +64,15 @@ class ProcessLauncher:
         """Start a host in a session of its own; see `Launcher.launch`."""
         config = launch.config
         log = log_path(config)
-        log.parent.mkdir(parents=True, exist_ok=True)
+        output = open_log(log)
         reader, writer = os.pipe()
         try:
-            pid = self._spawn(reader, log, config)
+            pid = self._spawn(reader, output, config)
             with contextlib.suppress(BrokenPipeError):
                 os.write(writer, msgspec.json.encode(config) + b"\n")
         finally:
-            os.close(reader)
-            os.close(writer)
+            for fd in (output, reader, writer):
+                os.close(fd)
         # It cannot be gone, and its pid another's: this process has not reaped it yet.
         pidfd = os.pidfd_open(pid)
         try:
@@ -82,7 +82,7 @@ class ProcessLauncher:
         self._watch(config.host_id, Watched(process, pidfd, own=True, log=log))
         return process
 
-    def _spawn(self, stdin: int, log: Path, config: HostConfig) -> int:
+    def _spawn(self, stdin: int, output: int, config: HostConfig) -> int:
         environ = {name: text for name, text in own_environment().items() if name[:7] != "STOKER_"}
         return os.posix_spawn(
             self._python,
@@ -91,8 +91,8 @@ class ProcessLauncher:
             environ | {"STOKER_HOME": config.home},
             file_actions=[
                 (os.POSIX_SPAWN_DUP2, stdin, 0),
-                (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
-                (os.POSIX_SPAWN_DUP2, 1, 2),
+                (os.POSIX_SPAWN_DUP2, output, 1),
+                (os.POSIX_SPAWN_DUP2, output, 2),
             ],
             setsid=True,
             setsigmask=[],
@@ -183,6 +183,17 @@ class ProcessLauncher:
 def log_path(config: HostConfig) -> Path:
     """Return where a host's own output goes."""
     return Path(config.home) / "logs" / f"host-{config.host_id}.log"
+
+
+def open_log(path: Path) -> int:
+    """Open a host's log; where that cannot be, say so and open what swallows all."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # To be read, too: a host shortens its own log.
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        logger.warning("a host is started without a log: %s", error)
+        return os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
 
 
 def explain(code: int, log: Path | None) -> str:

@@ -24,6 +24,7 @@ from stoker.ports.launcher import HostConfig, Launcher, OnExit
 from stoker.process_identity import identify
 from stoker.wire import worker as wire
 from stoker.worker.fleet import Fleet
+from stoker.worker.old_logs import remove_old_logs
 
 logger = logging.getLogger("stoker.worker")
 
@@ -340,9 +341,10 @@ def leaf_of(group: BaseExceptionGroup[Error], kind: type[Error]) -> Error:
 
 
 def clear_up(home: Path, host_id: str) -> None:
-    """Remove what a dead host left: its spool, its runs' temporary folders."""
+    """Remove what a dead host left: its spool, its runs' temporary folders, in time its log."""
     spool_path(home, host_id).unlink(missing_ok=True)
     shutil.rmtree(home / "tmp" / host_id, ignore_errors=True)
+    remove_old_logs(home)
 
 
 async def run_worker(config: WorkerConfig, launchers: Launchers, clock: Clock) -> None:

@@ -36,21 +36,27 @@ class Disk:
         path: The folder.
     """
 
-    def __init__(self, path: Path, megabytes: int) -> None:
+    def __init__(self, path: Path, megabytes: int, inodes: int | None = None) -> None:
         self.path = path
         path.mkdir(parents=True, exist_ok=True)
         options = f"size={megabytes}m,mode=755"
+        if inodes is not None:
+            options += f",nr_inodes={inodes}"
         subprocess.run(["mount", "-t", "tmpfs", "-o", options, "disk", str(path)], check=True)
 
     def fill(self) -> None:
-        """Leave not a byte."""
+        """Leave not a byte, and room for no file."""
         with (self.path / "ballast").open("ab", buffering=0) as ballast, suppress(OSError):
             while True:
                 ballast.write(bytes(1 << 16))
+        with suppress(OSError):
+            for number in range(1000):
+                (self.path / f"ballast-{number}").touch()
 
     def free(self) -> None:
         """Take away again what filled it."""
-        (self.path / "ballast").unlink()
+        for file in self.path.glob("ballast*"):
+            file.unlink()
 
     def unmount(self) -> None:
         """Take it away."""
@@ -58,12 +64,12 @@ class Disk:
 
 
 @pytest.fixture
-def disk() -> Iterator[Callable[[Path, int], Disk]]:
-    """Mounts small disks; called with a folder and a size in megabytes."""
+def disk() -> Iterator[Callable[..., Disk]]:
+    """Mounts small disks; called with a folder, megabytes, and how many files there may be."""
     disks: list[Disk] = []
 
-    def make(path: Path, megabytes: int) -> Disk:
-        disks.append(Disk(path, megabytes))
+    def make(path: Path, megabytes: int, inodes: int | None = None) -> Disk:
+        disks.append(Disk(path, megabytes, inodes))
         return disks[-1]
 
     yield make

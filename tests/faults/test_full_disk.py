@@ -12,18 +12,16 @@ import pytest
 
 from stoker.domain.errors import Unavailable
 from stoker.domain.pools import WarmKnobs
+from stoker.domain.reports import Finished
+from stoker.host.spool import read_frames
 from stoker.testing import Arrival, Gate, Harness, harness, result_of
 from stoker.testing.processes import Process, await_ends
 
 PROJECT = Path(__file__).parent / "project"
 WARM = WarmKnobs(min=1, max=1, slots_per_host=4)
-QUICK = {"heartbeat": 0.2, "lease": 3.0, "sweep": 0.2}
-"""Settings by which a host that cannot renew its lease would be silent soon."""
-LAPSE = 4.0
-"""Seconds in which it lapses."""
 FULL = "cannot be written: its disk is full; free some space there, and it goes on by itself"
 
-MakeDisk = Callable[[Path, int], Any]
+MakeDisk = Callable[..., Any]
 
 SCRIPT = """
 from stoker import flow
@@ -122,7 +120,7 @@ def test_of_the_database(tmp_path: Path, gate: Gate, disk: MakeDisk, alone: bool
     full = disk(home, 12)
     if alone:
         elsewhere(home, "spool", "logs", "tmp", "results")
-    with harness(home, warm=WARM, settings=QUICK) as stoker:
+    with harness(home, warm=WARM) as stoker:
         stoker.deploy(PROJECT / "flows.py")
         runs = begin(stoker, gate, tmp_path / "ledger", 2)
         children = [child(stoker, arrival) for arrival in runs.values()]
@@ -136,7 +134,6 @@ def test_of_the_database(tmp_path: Path, gate: Gate, disk: MakeDisk, alone: bool
                 arrival.release()
             if alone:
                 assert await_ends(children, 10) == []
-                time.sleep(LAPSE)  # No wait for a state: leases shall lapse meanwhile.
             assert set(submitter.refusals) == {f"the database {home}/stoker.db {FULL}"}
             # What is stored can be read.
             for run_id in runs:
@@ -189,3 +186,134 @@ def test_a_command_says_so_in_one_line(tmp_path: Path, disk: MakeDisk) -> None:
         assert [one.pool.name for one in stoker.api.pools()] == ["p"]
         stoker.python("-c", SCRIPT)
     assert integrity(home) == "ok"
+
+
+def spooled_ends(home: Path) -> set[str]:
+    """The runs whose end a host of a home has on disk."""
+    return {
+        frame.run_id
+        for spool in (home / "spool").iterdir()
+        for frame in read_frames(spool)
+        if isinstance(frame.reports[-1], Finished)
+    }
+
+
+def test_of_the_spool(tmp_path: Path, gate: Gate, disk: MakeDisk) -> None:
+    home = tmp_path / "home"
+    full = disk(home / "spool", 1)
+    with harness(home, warm=WARM) as stoker:
+        stoker.deploy(PROJECT / "flows.py")
+        runs = begin(stoker, gate, tmp_path / "ledger", 4)
+        first, second, third, fourth = runs
+        children = {run_id: child(stoker, arrival) for run_id, arrival in runs.items()}
+        assert stoker.server is not None
+
+        def end(*run_ids: str) -> None:
+            for run_id in run_ids:
+                runs[run_id].release()
+            assert await_ends([children[run_id] for run_id in run_ids], 10) == []
+
+        full.fill()
+        stoker.server.kill()
+        end(first, second)
+        assert spooled_ends(home) == set(), "the host has them in memory"
+        full.free()
+        until(lambda: spooled_ends(home) == {first, second}, "there is room, and they are on disk")
+        full.fill()
+        end(third)
+        # The server is back before there is room.
+        stoker.start_server()
+        for run_id in (first, second, third):
+            complete(stoker, run_id)
+        end(fourth)
+        complete(stoker, fourth)
+        full.free()
+        assert stoker.value("quick/test", {"n": 5}) == 5
+    assert integrity(home) == "ok"
+
+
+LOUD = """
+import sys
+from stoker import flow
+
+print("loud " * 100_000, file=sys.stderr, flush=True)
+
+@flow
+def loud() -> int:
+    return 1
+"""
+
+
+def test_of_the_logs_of_hosts(tmp_path: Path, disk: MakeDisk) -> None:
+    home = tmp_path / "home"
+    full = disk(home / "logs", 1)
+    full.fill()
+    (tmp_path / "loud.py").write_text(LOUD)
+    with harness(home, warm=WARM) as stoker:
+        stoker.deploy(tmp_path / "loud.py")
+        assert stoker.value("loud/test") == 1
+        (host,) = stoker.api.pool("default").hosts
+        assert stoker.server is not None
+        stoker.server.kill()
+        (log,) = (home / "logs").glob("host-*.log")
+        # It would tell of the server that is gone.
+        assert log.stat().st_size == 0
+        stoker.start_server()
+        assert stoker.value("loud/test") == 1
+        full.free()
+        with (tmp_path / "loud.py").open("a") as file:
+            file.write("print('again')\n")
+        assert stoker.value("loud/test") == 1
+        until(lambda: "loud loud" in log.read_text(), "there is room, and it is written again")
+        assert [one.id for one in stoker.api.pool("default").hosts] == [host.id]
+        (worker,) = stoker.workers
+        assert worker.stop() == 0
+        assert f"host {host.id}: it left" in worker.output(), "a full disk is no failed launch"
+
+
+TEMPORARY = """
+import os
+import tempfile
+from stoker import flow
+
+@flow
+def temporary(size: int) -> str:
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(bytes(size))
+        file.flush()
+    return tempfile.gettempdir()
+"""
+
+
+@pytest.mark.parametrize("inodes", [None], ids=["no bytes"])
+def test_of_temporary_files(tmp_path: Path, gate: Gate, disk: MakeDisk, inodes: int | None) -> None:
+    home = tmp_path / "home"
+    full = disk(home / "tmp", 2, inodes)
+    (tmp_path / "temporary.py").write_text(TEMPORARY)
+    with harness(home, warm=WARM) as stoker:
+        stoker.deploy(PROJECT / "flows.py")
+        stoker.deploy(tmp_path / "temporary.py")
+        neighbours = begin(stoker, gate, tmp_path / "ledger", 1)
+        own = stoker.value("temporary/test", {"size": 1}, env={"TMPDIR": str(tmp_path)})
+        assert own == str(tmp_path), "a run may say where"
+        known = [one for one in stoker.processes() if "stoker.host" in one.command]
+        agents = [one for one in known if "stoker.host.agent" in one.command]
+        zygotes = [one for agent in agents for one in agent.children]
+        assert len(zygotes) == 2
+        full.fill()
+        for n in range(8):
+            ended = stoker.run("temporary/test", {"size": 1_000_000})
+            assert ended.state.name == "Failed"
+            assert "No space left on device" in ended.state.message
+        if inodes is not None:
+            ended = stoker.run("temporary/test", {"size": 1})
+            assert "its temporary folder cannot be made: No space left" in ended.state.message
+        full.free()
+        until(
+            lambda: stoker.run("temporary/test", {"size": 1}).state.name == "Completed",
+            "there is room, and all is well",
+        )
+        for run_id, arrival in neighbours.items():
+            arrival.release()
+            complete(stoker, run_id)
+        assert all(one.is_alive for one in [*agents, *zygotes])

@@ -33,6 +33,9 @@ join_threads: Callable[[], None] = vars(threading)["_shutdown"]
 run_exit_handlers: Callable[[], None] = vars(atexit)["_run_exitfuncs"]
 
 
+TEMPORARY = ("TMPDIR", "TEMP", "TMP")
+"""Variables that name the folder for temporary files."""
+
 decode_job = msgspec.msgpack.Decoder(Job).decode
 REHEARSAL = wire.encode(
     Job(run_id="", attempt=0, code=deployments.Code(path=".", file=""), function="")
@@ -106,8 +109,9 @@ def redirect(birth: Birth) -> None:
 def refresh(birth: Birth) -> None:
     """Replace what every child would share: random numbers and the temporary folder."""
     os.mkdir(birth.tmp, 0o700)
-    tempfile.tempdir = None
-    set_environment({"TMPDIR": birth.tmp, "TEMP": birth.tmp, "TMP": birth.tmp})
+    set_environment(dict.fromkeys(TEMPORARY, birth.tmp))
+    # Left to itself, `tempfile` would take another folder, which nobody wipes, on a full disk.
+    tempfile.tempdir = birth.tmp
     randomness.renew(birth.random_state)
 
 
@@ -124,6 +128,9 @@ def set_environment(values: Environment) -> None:
             del os.environ[name]
     if "TZ" in values or "TZDIR" in values:
         time.tzset()
+    for name in TEMPORARY:
+        if name in values:
+            tempfile.tempdir = None
 
 
 def rehearse(runner: Runner) -> None:

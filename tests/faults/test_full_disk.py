@@ -301,7 +301,7 @@ def test_of_temporary_files(tmp_path: Path, gate: Gate, disk: MakeDisk, inodes: 
         zygotes = [one for agent in agents for one in agent.children]
         assert len(zygotes) == 2
         full.fill()
-        for n in range(8):
+        for _ in range(8):
             ended = stoker.run("temporary/test", {"size": 1_000_000})
             assert ended.state.name == "Failed"
             assert "No space left on device" in ended.state.message

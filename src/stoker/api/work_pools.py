@@ -14,7 +14,7 @@ from stoker.domain.pools import WorkPool, WorkQueue
 from stoker.ports.store import Records
 from stoker.services import administration
 from stoker.services.lookup import need_pool
-from stoker.wire.http import PoolCreate, PoolDetail, PoolUpdate, QueuePut
+from stoker.wire.http import PoolCreate, PoolDetail, PoolUpdate, QueuePut, UnsafeCode
 
 
 def detail(
@@ -22,15 +22,32 @@ def detail(
 ) -> PoolDetail:
     """What a pool is doing: its connected workers, its hosts and their zygotes, its runs."""
     hosts = records.hosts(pool.name)
+    ids = {host.id for host in hosts}
+    held = [one for one in zygotes if one.host_id in ids]
     return PoolDetail(
         pool=pool,
         queues=records.queues(pool.name),
         workers=[one for one in records.workers(pool.name) if one.id in connected],
         hosts=hosts,
-        zygotes=[one for one in zygotes if any(one.host_id == host.id for host in hosts)],
+        zygotes=held,
+        unsafe=unsafe_codes(records, pool, held),
         running=sum(len(records.leases_of(host.id)) for host in hosts),
         queued=sum(count.runs for count in records.queued_counts(pool.name)),
     )
+
+
+def unsafe_codes(
+    records: Records, pool: WorkPool, zygotes: Sequence[HostZygote]
+) -> list[UnsafeCode]:
+    """The codes of a pool's deployments that its hosts found unsafe to fork."""
+    faults = {zygote.key: zygote.faults for zygote in zygotes if zygote.faults}
+    found: dict[str, UnsafeCode] = {}
+    for deployment in records.deployments(pool.name) if faults else []:
+        code = deployment.code
+        if code is not None and code.key in faults:
+            unsafe = UnsafeCode(deployments=[], file=code.file, faults=faults[code.key])
+            found.setdefault(code.key, unsafe).deployments.append(deployment.full_name)
+    return list(found.values())
 
 
 class WorkPools(Controller):

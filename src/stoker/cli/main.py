@@ -11,6 +11,7 @@ COMMANDS: Table = {
     "worker": ("stoker.cli.worker:worker", "Run a worker of a work pool."),
     "work-pool": ("stoker.cli.work_pool:work_pool", "Create, change and show work pools."),
     "work-queue": ("stoker.cli.work_queue:work_queue", "Create, change and show work queues."),
+    "check": ("stoker.cli.check:check", "Say what of a project can be deployed and forked."),
     "deploy": ("stoker.cli.deploy:deploy", "Deploy a flow to a work pool."),
     "deployment": ("stoker.cli.deployment:deployment", "Run and show deployments."),
     "flow-run": ("stoker.cli.flow_run:flow_run", "Show, follow and cancel flow runs."),

@@ -221,6 +221,13 @@ def inspect(name: str, as_json: bool) -> None:
         [(h.id, h.state, h.slots, h.process and h.process.pid, h.message) for h in found.hosts],
         empty="No hosts.",
     )
+    for code in found.unsafe:
+        names = ", ".join(code.deployments)
+        click.echo()
+        click.echo(f"{code.file} ({names}) is not safe to fork: its processes are spawned ahead,")
+        click.echo("and import it each for itself. Starts stay hot, but cost more. It is for:")
+        for fault in code.faults:
+            click.echo(f"  {fault}")
 
 
 @work_pool.command()

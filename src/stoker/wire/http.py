@@ -72,8 +72,25 @@ class QueuePut(Struct, kw_only=True):
     concurrency_limit: int | None = None
 
 
+class UnsafeCode(Struct, kw_only=True):
+    """A code that is not safe to fork: its children are spawned ahead, and import it each.
+
+    Attributes:
+        deployments: Full names of those that use it.
+        file: The file of the flows, relative to its project folder.
+        faults: What no forked process could use, and the modules to blame.
+    """
+
+    deployments: list[str]
+    file: str
+    faults: list[str]
+
+
 class PoolDetail(Struct, kw_only=True):
-    """Answer of ``GET /api/work-pools/{name}``: the pool and what it is doing."""
+    """Answer of ``GET /api/work-pools/{name}``: the pool and what it is doing.
+
+    ``unsafe`` lists the codes, as far as they are warm somewhere, whose children are spawned.
+    """
 
     pool: WorkPool
     queues: list[WorkQueue]
@@ -82,6 +99,7 @@ class PoolDetail(Struct, kw_only=True):
     running: int
     queued: int
     zygotes: list[HostZygote] = field(default_factory=list[HostZygote])
+    unsafe: list[UnsafeCode] = field(default_factory=list[UnsafeCode])
 
 
 class ReportFrames(Struct, kw_only=True):

@@ -14,4 +14,4 @@ def with_pyarrow() -> int:
     table = pa.table({"x": list(range(10_000))})
     with tempfile.TemporaryDirectory() as folder:
         pq.write_table(table, f"{folder}/x.parquet")
-        return pc.sum(pq.read_table(f"{folder}/x.parquet")["x"]).as_py()
+        return pc.call_function("sum", [pq.read_table(f"{folder}/x.parquet")["x"]]).as_py()

@@ -36,6 +36,7 @@ UNSAFE: dict[str, tuple[Any, str]] = {
     "with_thread": (True, "poller: it runs the thread 'poller'"),
     "with_socket": ("own", "with_socket: it has a socket open (unix"),
     "with_loop": (42, "with_loop: it has an event loop or the like open (eventpoll)"),
+    "with_one_blas_thread": ([1], "poller: it runs the thread 'poller'"),
     "grpc_at_import": ("hello", "grpc_at_import: it runs the thread"),
 }
 
@@ -81,6 +82,12 @@ def test_children_of_unsafe_code_are_spawned_ahead(stoker: Harness, name: str) -
     run_some(stoker, deployment, wanted)
     found = faults(stoker, deployment)
     assert any(one.startswith(fault) for one in found), found
+
+
+def test_spawned_children_have_random_numbers_of_their_own(stoker: Harness) -> None:
+    deployment = deploy(stoker, "with_pandas_and_thread")
+    assert len({stoker.value(deployment) for _ in range(6)}) == 6
+    assert faults(stoker, deployment)
 
 
 class Queues(BaseHTTPRequestHandler):

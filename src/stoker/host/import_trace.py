@@ -1,4 +1,7 @@
-"""Watches an import: how long each module takes, and which threads and descriptors it brings."""
+"""Watches an import: how long each module takes, and which threads and descriptors it brings.
+
+It also notes which libraries could as well have been imported before.
+"""
 
 import os
 import sys
@@ -12,6 +15,11 @@ T = TypeVar("T")
 
 STEPS = "create_module", "exec_module"
 """The steps of a loader in which a module's code runs: compiled modules may do so in both."""
+
+INDEPENDENT = frozenset({"boto3", "numpy", "pandas", "pyarrow", "scipy", "sklearn", "sqlalchemy"})
+"""Large libraries that are the same whether imported early or late, but for the environment."""
+PATCHERS = frozenset({"gevent", "eventlet"})
+"""Libraries that change others, so that the order of imports matters."""
 
 
 class _Folder:
@@ -57,12 +65,16 @@ class ImportTrace:
         seconds: Seconds that a module's own code took, by module; what it imports left out.
         threads: The module whose code started a thread, by thread id.
         files: The module whose code opened a descriptor, by descriptor.
+        libraries: Modules of independent libraries that others imported, in order, as far as
+            environment and import path were as at the beginning.
     """
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self.threads: dict[int, str] = {}
         self.files: dict[int, str] = {}
+        self.libraries: list[str] = []
+        self._surroundings = _surroundings()
         # A thread is a sub-folder. Since Linux 6.2 the size is the number of open descriptors.
         self._tasks = _Folder("/proc/self/task", lambda status: status.st_nlink)
         self._fds = _Folder("/proc/self/fd", lambda status: status.st_size)
@@ -92,6 +104,7 @@ class ImportTrace:
             find: Callable[..., ModuleSpec | None] | None = getattr(finder, "find_spec", None)
             spec = find(name, path, target) if find is not None else None
             if spec is not None:
+                self._note_library(spec)
                 self._watch_loader(spec)
                 return spec
         return None
@@ -123,6 +136,15 @@ class ImportTrace:
         finally:
             self._note(frame, time.monotonic() - started)
 
+    def _note_library(self, spec: ModuleSpec) -> None:
+        within = self._stack and _library_of(self._stack[-1].name) in INDEPENDENT
+        if within or _library_of(spec.name) not in INDEPENDENT:
+            return
+        installed = "site-packages" in (spec.origin or "")
+        unpatched = sys.modules.keys().isdisjoint(PATCHERS)
+        if installed and unpatched and _surroundings() == self._surroundings:
+            self.libraries.append(spec.name)
+
     def _note(self, frame: _Frame, seconds: float) -> None:
         self._stack.pop()
         self.seconds[frame.name] = self.seconds.get(frame.name, 0.0) + seconds - frame.inner
@@ -132,3 +154,12 @@ class ImportTrace:
             self.files.setdefault(fd, frame.name)
         if self._stack:
             self._stack[-1].inner += seconds
+
+
+def _library_of(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def _surroundings() -> tuple[dict[str, str], list[str]]:
+    """What decides how a library is imported, and which one."""
+    return dict(os.environ), [path for path in sys.path if "site-packages" in path]

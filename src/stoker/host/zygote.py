@@ -1,11 +1,12 @@
 """The zygote: has one code imported, and forks the children that wait for runs of it.
 
 It has one thread and no event loop: what it holds, every child inherits. Where the code holds
-something that no child may inherit, the zygote is bare: it has only Stoker imported, and its
-children import the code each for itself, before a run comes.
+something that no child may inherit, the zygote is bare: it has Stoker and some large libraries
+imported, and its children import the code each for itself, before a run comes.
 """
 
 import gc
+import importlib
 import os
 import select
 import signal
@@ -31,6 +32,13 @@ END_TIME = 10.0
 """Seconds that killed processes get to end, before this one leaves."""
 PAUSE = 0.2
 """Seconds until a fork is tried again for which the system had no process, memory or file left."""
+
+
+class Bareness(msgspec.Struct, array_like=True):
+    """What a zygote tells itself before it becomes bare; see `Zygote.serve_bare`."""
+
+    setup: control.Setup
+    libraries: list[str]
 
 
 class Zygote:
@@ -81,11 +89,10 @@ class Zygote:
         self._send_stamps()
         self._send(Ready(time.monotonic() - started, faults[:FAULTS]))
         if faults:
-            self._become_bare()
-        self._random_state = randomness.find_state()
+            self._become_bare(trace.libraries)
         self._serve(lambda _: module, runner)
 
-    def _become_bare(self) -> NoReturn:
+    def _become_bare(self, libraries: list[str]) -> NoReturn:
         """Go on in a fresh interpreter, which has nothing of the user's.
 
         The agent sees the same process with the same connection.
@@ -95,20 +102,35 @@ class Zygote:
         os.closerange(control.FD + 1, os.sysconf("SC_OPEN_MAX"))
         self._link.set_inheritable(True)
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
-        setup = msgspec.json.encode(self._setup).decode()
-        argv = [sys.executable, "-P", "-m", "stoker.host.zygote", str(os.getppid()), setup]
+        bareness = msgspec.json.encode(Bareness(self._setup, libraries)).decode()
+        argv = [sys.executable, "-P", "-m", "stoker.host.zygote", str(os.getppid()), bareness]
         os.execve(sys.executable, argv, self._environ)
 
-    def serve_bare(self) -> None:
-        """Fork children that import the code for themselves."""
+    def serve_bare(self, libraries: list[str]) -> None:
+        """Fork children that import the code for themselves.
+
+        Args:
+            libraries: Modules that they need, and that it does not matter when they are imported.
+        """
         self._bare = True
-        runner = runners.find(self._setup.runner)
-        setup = self._setup
+        setup, runner = self._setup, runners.find(self._setup.runner)
+        os.chdir(setup.working_dir or setup.path)
+        before, trace = fork_check.descriptors(), ImportTrace()
+        try:
+            for name in libraries:
+                importlib.import_module(name)
+            safe = not fork_check.check(trace, before, runner.rehearse)
+        except BaseException:
+            traceback.print_exc()
+            safe = False
+        if not safe and libraries:
+            self._become_bare([])
         self._serve(lambda link: import_in_child(setup, runner, link), runner)
 
     def _serve(self, code: Code, runner: runners.Runner) -> None:
         self._wake = self._watch_children()
         self._kept = set(linux.children())
+        self._random_state = randomness.find_state()
         gc.collect()
         gc.disable()
         gc.freeze()
@@ -271,7 +293,7 @@ def _ignore(number: int, frame: FrameType | None) -> None:
 def main() -> None:
     """Run a zygote; its agent is ``argv[1]`` and holds the other end of `control.FD`.
 
-    With a ``argv[2]``, a `Setup`, it is one that has found that its code cannot be forked.
+    With a ``argv[2]``, a `Bareness`, it is one that has found that its code cannot be forked.
     """
     linux.die_with_parent(int(sys.argv[1]))
     linux.become_subreaper()
@@ -282,8 +304,8 @@ def main() -> None:
     sys.argv[:] = [""]
     try:
         if bare:
-            setup = msgspec.json.decode(bare[0], type=control.Setup)
-            Zygote(link, setup, environ).serve_bare()
+            bareness = msgspec.json.decode(bare[0], type=Bareness)
+            Zygote(link, bareness.setup, environ).serve_bare(bareness.libraries)
         else:
             setup = msgspec.msgpack.decode(link.recv(control.MAX_PACKET), type=control.Setup)
             Zygote(link, setup, environ).serve()

@@ -8,7 +8,7 @@ from stoker.domain.requests import AwaitRun, ReadRun, StartRun
 from stoker.domain.runs import FlowRun
 from stoker.engine import backends, resolve
 from stoker.engine.context import CURRENT, current_flow
-from stoker.engine.describing import BACKSTOP_GRACE, describe, project_of, put
+from stoker.engine.describing import describe, project_of, put
 from stoker.engine.flow_files import deployment_of
 from stoker.engine.options import labels
 from stoker.engine.parameters import sendable
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from stoker.states import State
 
 __all__ = [
-    "BACKSTOP_GRACE",
     "DeploymentRun",
     "arun_deployment",
     "deployment_of",

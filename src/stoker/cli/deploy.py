@@ -29,7 +29,7 @@ from stoker.cli.output import as_json, print_json
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
-    help="Seconds after which a run is ended; the flow's own by default.",
+    help="Seconds that a run may take, with 2 more to clean up; the flow's own by default.",
 )
 @click.option(
     "--project",

@@ -9,10 +9,10 @@ import click
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from stoker.cli.context import open_api
+from stoker.cli.context import open_api, values
 from stoker.cli.output import as_json, clock, print_fields, print_json, print_table
 from stoker.domain.pools import WarmKnobs, WorkPool
-from stoker.domain.templates import DEFAULT_TEMPLATES
+from stoker.domain.templates import DEFAULT_TEMPLATES, with_defaults
 from stoker.wire.http import PoolCreate, PoolDetail, PoolUpdate
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -28,6 +28,10 @@ def _read_template(_: click.Context, option: click.Parameter, file: Path | None)
         return msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
     except msgspec.MsgspecError as error:
         raise click.BadParameter(f"{file} is no JSON object: {error}", param=option) from None
+
+
+def _read_defaults(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> Any:
+    return values(pairs, "--default")
 
 
 def pool_options(command: F) -> F:
@@ -55,6 +59,14 @@ def pool_options(command: F) -> F:
                 type=click.Path(exists=True, dir_okay=False, path_type=Path),
                 callback=_read_template,
                 help="JSON file; see get-default-base-job-template.",
+            ),
+            click.option(
+                "--default",
+                "defaults",
+                multiple=True,
+                metavar="NAME=VALUE",
+                callback=_read_defaults,
+                help="Default of a variable of the template: JSON, else text. May be repeated.",
             ),
         )
     ):
@@ -89,16 +101,20 @@ def create(
     kind: str,
     concurrency_limit: int | None,
     base_job_template: dict[str, Any] | None,
+    defaults: dict[str, Any],
     as_json: bool,
     **given: Any,
 ) -> None:
     """Create the work pool NAME."""
+    template = base_job_template or {}
+    if defaults:
+        template = with_defaults(template or DEFAULT_TEMPLATES[kind], defaults)
     with open_api() as api:
         pool = api.create_pool(
             PoolCreate(
                 name=name,
                 type=kind,
-                base_job_template=base_job_template or {},
+                base_job_template=template,
                 concurrency_limit=concurrency_limit,
                 warm=_knobs(WarmKnobs(), given),
             )
@@ -118,6 +134,7 @@ def update(
     name: str,
     concurrency_limit: int | None,
     base_job_template: dict[str, Any] | None,
+    defaults: dict[str, Any],
     as_json: bool,
     **given: Any,
 ) -> None:
@@ -126,6 +143,9 @@ def update(
     with open_api() as api:
         if any(value is not None for value in given.values()):
             warm = _knobs(api.pool(name).pool.warm, given)
+        if defaults:
+            template = base_job_template or api.pool(name).pool.base_job_template
+            base_job_template = with_defaults(template, defaults)
         change = PoolUpdate(
             warm=warm,
             concurrency_limit=UNSET if concurrency_limit is None else concurrency_limit,

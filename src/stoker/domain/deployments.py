@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct, field
 
 from stoker.domain.environment import Environment
+from stoker.domain.limits import RunLimits
 
 
 class Code(Struct, frozen=True, kw_only=True):
@@ -19,6 +20,7 @@ class Code(Struct, frozen=True, kw_only=True):
             acts at the start of a process or at imports; None where a variable is not set.
         python: The interpreter; empty for the host's own.
         working_dir: The working directory; empty for ``path``.
+        own_user: Whether each run has a user id of its own where the host runs as root.
     """
 
     path: str
@@ -26,6 +28,7 @@ class Code(Struct, frozen=True, kw_only=True):
     env: Environment = field(default_factory=dict[str, str | None])
     python: str = ""
     working_dir: str = ""
+    own_user: bool = True
 
     @property
     def key(self) -> str:
@@ -63,11 +66,12 @@ class Deployment(Struct, kw_only=True):
         signature: The flow's parameters; None where it takes any (``**kwargs``).
         job_variables: What it sets of the pool's base job template.
         tags: Labels that its runs carry.
-        timeout: Seconds after which the host ends a run; from the flow.
+        timeout: Seconds that a run may take, its retries included; from the flow.
         isolation: ``"fork"``: a process of its own on a shared host.
         created: Seconds since the epoch.
         updated: Seconds since the epoch.
         code: What a zygote imports for it; the server fills it in.
+        limits: What a run may use; the server fills it in.
         lane: Key of the hosts that can run it; the server fills it in.
     """
 
@@ -87,6 +91,7 @@ class Deployment(Struct, kw_only=True):
     created: float = 0.0
     updated: float = 0.0
     code: Code | None = None
+    limits: RunLimits = RunLimits()
     lane: str = ""
 
     @property

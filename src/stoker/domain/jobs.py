@@ -6,6 +6,10 @@ from msgspec import Struct, field
 
 from stoker.domain.deployments import Code
 from stoker.domain.environment import Environment
+from stoker.domain.limits import RunLimits
+
+TIMEOUT_GRACE = 2.0
+"""Seconds that a run has to clean up after its time limit, before its host ends it."""
 
 
 class Job(Struct, kw_only=True):
@@ -23,7 +27,8 @@ class Job(Struct, kw_only=True):
         deployment: ``"flow/name"``.
         parent_run_id: For the run's context.
         tags: For the run's context.
-        timeout: Seconds after which the agent ends the process.
+        timeout: Seconds that it may take; a little later the agent ends the process.
+        limits: What it may use of the host.
         runner: Who knows what a flow is; ``"stoker"`` is our engine.
         assigned: When it went out to the host, seconds since the epoch.
     """
@@ -40,5 +45,6 @@ class Job(Struct, kw_only=True):
     parent_run_id: str | None = None
     tags: list[str] = field(default_factory=list[str])
     timeout: float | None = None
+    limits: RunLimits = RunLimits()
     runner: str = "stoker"
     assigned: float = 0.0

@@ -28,7 +28,7 @@ class FlowRun(Struct, kw_only=True):
         queue: Name of its work queue.
         lane: Key of the hosts that can run it.
         job_variables: What this run alone sets; ``env`` is its run environment.
-        timeout: Seconds after which the host ends it.
+        timeout: Seconds that it may take, its retries included.
         created: When it was accepted, seconds since the epoch.
         started: When the user's function was first called.
         ended: When it reached a terminal state.

@@ -13,14 +13,15 @@ import msgspec
 from stoker.domain.deployments import Code, Deployment
 from stoker.domain.environment import text_values
 from stoker.domain.errors import Invalid
+from stoker.domain.limits import RUN_KEYS, VARIABLES, limits_of
 from stoker.domain.pools import WorkPool
 
 Json = dict[str, Any]
 
 PLACEHOLDER = re.compile(r"\{\{\s*([\w.]+)\s*\}\}")
 
-CODE_KEYS = frozenset({"env", "working_dir", "python"})
-"""Parts of a job configuration that belong to the code; all others make the lane."""
+CODE_KEYS = frozenset({"env", "working_dir", "python", "own_user"})
+"""Parts of a job configuration that belong to the code."""
 
 PROCESS_TEMPLATE: Json = {
     "variables": {
@@ -45,12 +46,21 @@ PROCESS_TEMPLATE: Json = {
                 "description": "Runs the code; the host's own interpreter by default.",
                 "default": "",
             },
+            "own_user": {
+                "type": "boolean",
+                "title": "User id of its own",
+                "description": "Each run has a user id of its own, where its host runs as root.",
+                "default": True,
+            },
+            **VARIABLES,
         },
     },
     "job_configuration": {
         "env": "{{ env }}",
         "working_dir": "{{ working_dir }}",
         "python": "{{ python }}",
+        "own_user": "{{ own_user }}",
+        **{name: f"{{{{ {name} }}}}" for name in VARIABLES},
     },
 }
 
@@ -66,7 +76,7 @@ def resolve(template: Json, job_variables: Json) -> Json:
     Raises:
         Invalid: ``job_variables`` names a variable that the template does not have, or gives it
             a value of another type; or the template is none; or no process can have the
-            environment, interpreter or folder that comes of it.
+            environment, interpreter, folder or limits that come of it.
 
     Example:
         >>> resolve(PROCESS_TEMPLATE, {"env": {"A": "1"}})["env"]
@@ -89,7 +99,33 @@ def resolve(template: Json, job_variables: Json) -> Json:
             values[name] = {**(properties[name].get("default") or {}), **value}
     configuration = cast(Json, _fill(template.get("job_configuration", {}), values))
     _check_code(configuration)
+    limits_of(configuration)
     return configuration
+
+
+def infrastructure_of(configuration: Json) -> Json:
+    """Return the part of a job configuration that makes the lane: what hosts are launched with."""
+    others = CODE_KEYS | RUN_KEYS
+    return {name: value for name, value in configuration.items() if name not in others}
+
+
+def with_defaults(template: Json, defaults: Json) -> Json:
+    """Return a template whose variables have other defaults.
+
+    Raises:
+        Invalid: It has no such variable, or of another type.
+
+    Example:
+        >>> changed = with_defaults(PROCESS_TEMPLATE, {"max_memory": 512})
+        >>> resolve(changed, {})["max_memory"]
+        512
+    """
+    resolve(template, defaults)
+    properties = {
+        name: {**schema, "default": defaults[name]} if name in defaults else schema
+        for name, schema in _properties(template).items()
+    }
+    return {**template, "variables": {**template["variables"], "properties": properties}}
 
 
 class _Variables(msgspec.Struct, frozen=True):
@@ -172,7 +208,7 @@ def _fill(part: object, values: Json) -> object:
 
 def lane_of(pool: WorkPool, configuration: Json) -> str:
     """Return the lane key: a content hash of the infrastructure alone."""
-    infrastructure = {k: v for k, v in configuration.items() if k not in CODE_KEYS}
+    infrastructure = infrastructure_of(configuration)
     text = msgspec.json.encode([pool.type, infrastructure], order="deterministic")
     return hashlib.sha256(text).hexdigest()[:16]
 
@@ -185,4 +221,5 @@ def code_of(deployment: Deployment, configuration: Json) -> Code:
         env=text_values(configuration.get("env")),
         python=configuration.get("python") or "",
         working_dir=configuration.get("working_dir") or "",
+        own_user=configuration.get("own_user") is not False,
     )

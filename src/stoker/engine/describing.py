@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
     from stoker.flows import Flow
 
-BACKSTOP_GRACE = 2.0
-"""Seconds that a run has to clean up after its time limit, before its host ends it."""
-
 PROJECT_MARKERS = ("stoker.toml", "pyproject.toml", ".git")
 
 
@@ -149,7 +146,7 @@ def described(
         signature=signature,
         job_variables=dict(job_variables or {}),
         tags=labels(tags, full_name),
-        timeout=_backstop(flow),
+        timeout=_whole_time(flow),
         created=now,
         updated=now,
     )
@@ -206,12 +203,12 @@ def _bound_by(statement: "ast.stmt") -> set[str]:
     return bound
 
 
-def _backstop(flow: "Flow[..., Any]") -> float | None:
-    """Seconds after which a host ends a run that its own time limit did not end.
+def _whole_time(flow: "Flow[..., Any]") -> float | None:
+    """Seconds that a run may take with all its retries.
 
-    That is for code in C that no signal gets out of: all else ends by its own limit, in order.
+    A little later its host ends it, where code in C let no signal through to end it in order.
     """
     if flow.timeout is None:
         return None
     policy = flow.plan.retries
-    return flow.timeout * (policy.retries + 1) + policy.longest() + BACKSTOP_GRACE
+    return flow.timeout * (policy.retries + 1) + policy.longest()

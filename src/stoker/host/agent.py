@@ -6,6 +6,7 @@ sees to it that every run has an end, and that no process is left.
 
 import asyncio
 import logging
+import os
 import resource
 import shutil
 import signal
@@ -17,7 +18,7 @@ from typing import Any
 import msgspec
 import uvloop
 
-from stoker.host import linux
+from stoker.host import linux, own_user
 from stoker.host.host_log import HostLog
 from stoker.host.outbox import Outbox
 from stoker.host.roster import Roster
@@ -190,6 +191,8 @@ def clean_environment(config: HostConfig, environ: Mapping[str, str]) -> dict[st
     Whose process it is says STOKER_HOST_ID; see `stoker.process_marks`.
     """
     kept = {name: value for name, value in environ.items() if not name.startswith("STOKER_")}
+    if os.geteuid() == 0:
+        kept = own_user.ROOT | kept
     return kept | {"STOKER_HOME": config.home, "STOKER_HOST_ID": config.host_id}
 
 

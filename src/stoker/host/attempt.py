@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from stoker.domain.reports import Finished
 from stoker.domain.states import StateRecord, StateType
+from stoker.host.log_meter import LogMeter
 from stoker.wire.host import Job
 
 Key = tuple[str, int]
@@ -29,6 +30,7 @@ class Attempt(Struct, eq=False):
         job: What was assigned.
         received: When, seconds since the epoch.
         frames: Frames sent so far, by run: its own, and those in its process.
+        log: Counts its log.
         imported: When the zygote that was started for it was ready.
         import_seconds: How long the import took.
         lost_child: Whether a child died with it before it said a word; it got another one then.
@@ -42,6 +44,7 @@ class Attempt(Struct, eq=False):
     job: Job
     received: float
     frames: dict[str, int]
+    log: LogMeter
     imported: float | None = None
     import_seconds: float | None = None
     lost_child: bool = False
@@ -84,7 +87,7 @@ def verdict(attempt: Attempt, code: int | None, now: float) -> Finished:
         case Doom.CANCEL:
             state = StateRecord(StateType.CANCELLED, "Cancelled", now, "cancelled on request")
         case Doom.TIMEOUT:
-            message = f"ended by its host after its timeout of {attempt.job.timeout:g} s"
+            message = f"ended by its host at the end of its time limit of {attempt.job.timeout:g} s"
             state = StateRecord(StateType.FAILED, "TimedOut", now, message)
         case Doom.STOP:
             state = crashed("its host was stopped", now)
@@ -120,6 +123,7 @@ def describe_exit(code: int | None) -> str:
         signal.SIGKILL: " (out of memory, or somebody's kill -9)",
         signal.SIGSEGV: " (a crash in compiled code)",
         signal.SIGBUS: " (a crash in compiled code, or a file cut short that was mapped)",
+        signal.SIGXCPU: " (its rlimit of processor time)",
         signal.SIGABRT: " (a failed check in compiled code)",
     }
     return f"its process was killed by {name}{hints.get(-code, '')}"

@@ -19,10 +19,14 @@ from msgspec import Struct
 
 from stoker.domain import deployments
 from stoker.domain.environment import Environment
+from stoker.domain.errors import Invalid
+from stoker.domain.limits import MEGABYTE
 from stoker.domain.reports import Finished, Started
 from stoker.domain.states import StateRecord, StateType
 from stoker.host import linux, randomness, std_streams
+from stoker.host.confining import confine
 from stoker.host.importing import Code, tell_birth
+from stoker.host.own_user import OwnUser
 from stoker.host.pipe import PipeBackend, receive_frame
 from stoker.host.runners import Runner
 from stoker.wire import pipe as wire
@@ -54,6 +58,7 @@ class Birth(Struct):
         tmp: The temporary folder it shall have for itself.
         random_state: See `randomness.find_state`.
         imports: Whether it imports its code for itself, and tells the agent when it has.
+        own_user: How it gets a user id of its own; None where it keeps its zygote's.
     """
 
     mother: int
@@ -63,6 +68,7 @@ class Birth(Struct):
     tmp: str
     random_state: int | None
     imports: bool
+    own_user: OwnUser | None = None
 
 
 def live(birth: Birth, code: Code, runner: Runner) -> NoReturn:
@@ -80,7 +86,7 @@ def live(birth: Birth, code: Code, runner: Runner) -> NoReturn:
         job = wait_for_job(birth.link)
         if job is None:
             os._exit(0)
-        execute(job, birth.link, module, runner)
+        execute(job, birth, module, runner)
         end()
     except BaseException:
         traceback.print_exc()
@@ -91,6 +97,10 @@ def live(birth: Birth, code: Code, runner: Runner) -> NoReturn:
 def detach(birth: Birth) -> None:
     """Become a process of its own, that dies with its zygote and shares nothing with it."""
     os.setsid()
+    linux.be_killed_first()
+    if birth.own_user is not None:
+        birth.own_user.take()
+    # Last of what concerns its identity: the kernel forgets it when the user id changes.
     linux.die_with_parent(birth.mother)
     linux.become_subreaper()
     for number in (signal.SIGCHLD, signal.SIGTERM):
@@ -166,14 +176,18 @@ def wait_for_job(link: socket.socket) -> Job | None:
     return frame and decode_job(frame[1])
 
 
-def execute(job: Job, link: socket.socket, module: ModuleType, runner: Runner) -> None:
+def execute(job: Job, birth: Birth, module: ModuleType, runner: Runner) -> None:
     """Run the job and report its end."""
     set_environment(job.env)
     os.chdir(job.code.working_dir or job.code.path)
-    backend = PipeBackend(link, job.run_id)
+    backend = PipeBackend(birth.link, job.run_id, int(job.limits.max_log * MEGABYTE))
     streams = std_streams.capture(backend, job.run_id)
     try:
+        confine(job.limits, birth.tmp)
         finished = runner.execute(module, job, backend)
+    except Invalid as error:
+        state = StateRecord(StateType.FAILED, "Failed", time.time(), str(error))
+        finished = Finished(state)
     except BaseException as error:
         text = f"the runner failed: {type(error).__name__}: {error}"
         state = StateRecord(StateType.CRASHED, "Crashed", time.time(), text)

@@ -33,6 +33,10 @@ class Listener(Protocol):
         """A `ChildReport`."""
         ...
 
+    def on_log(self, child: "ChildLink", body: bytes) -> None:
+        """A `ChildReport` of log lines alone."""
+        ...
+
     def on_finished(self, child: "ChildLink", body: bytes) -> None:
         """A `ChildReport` with the end of the run."""
         ...
@@ -65,7 +69,8 @@ class Listener(Protocol):
 class ChildLink:
     """A child, from its birth to its end.
 
-    Of one that has ended, ``job_unread`` says that it had not read what it was sent.
+    Of one that has ended, ``job_unread`` says that it had not read what it was sent. What a
+    ``muted`` one writes to its standard streams is thrown away.
 
     Args:
         pid: Its pid.
@@ -85,6 +90,7 @@ class ChildLink:
         self.attempt: Attempt | None = None
         self.spoke = False
         self.job_unread = False
+        self.muted = False
         self._listener = listener
         self._on_born = on_born
         self._loop = asyncio.get_running_loop()
@@ -195,6 +201,8 @@ class ChildLink:
             self._flush_partial(index)
             return False
         self.spoke = True
+        if self.muted:
+            return True
         *lines, rest = (self._partial[index] + data).split(b"\n")
         while len(rest) > LINE_LIMIT:
             lines.append(rest[:LINE_LIMIT])
@@ -252,6 +260,8 @@ class ChildLink:
             match kind:
                 case wire.KIND_REPORT:
                     self._listener.on_report(self, body)
+                case wire.KIND_LOG:
+                    self._listener.on_log(self, body)
                 case wire.KIND_FINISHED:
                     self._listener.on_finished(self, body)
                 case wire.KIND_REQUEST:

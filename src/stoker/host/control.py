@@ -26,13 +26,17 @@ class FileStamp(Struct, array_like=True, frozen=True):
 
 
 class Setup(Struct, tag=True, array_like=True):
-    """What to import, and where its children have their temporary folders."""
+    """What to import, and where its children have their temporary folders.
+
+    ``own_user``: whether they have user ids of their own, where that can be.
+    """
 
     path: str
     file: str
     working_dir: str
     runner: str
     tmp: str
+    own_user: bool = True
 
 
 class Fork(Struct, tag=True, array_like=True):

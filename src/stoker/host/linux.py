@@ -3,11 +3,25 @@
 import ctypes
 import os
 import signal
+import struct
 import time
+from contextlib import suppress
 
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
+PR_SET_KEEPCAPS = 8
+PR_SET_SECUREBITS = 28
 PR_SET_CHILD_SUBREAPER = 36
+PR_SET_NO_NEW_PRIVS = 38
+PR_CAP_AMBIENT = 47
+PR_CAP_AMBIENT_RAISE = 2
+
+SECBIT_NO_SETUID_FIXUP = 4
+CAPABILITY_VERSION = 0x2008_0522
+"""``_LINUX_CAPABILITY_VERSION_3``; see capset(2)."""
+
+OOM_SCORE = b"500"
+"""Half of the memory that there is, added to what a process uses; see proc(5)."""
 
 HUGE_PAGE = 2 << 20
 MADV_COLLAPSE = 25
@@ -20,8 +34,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
 
 
-def _prctl(option: int, value: int) -> None:
-    if _libc.prctl(option, value, 0, 0, 0):
+def _prctl(option: int, value: int, second: int = 0) -> None:
+    if _libc.prctl(option, value, second, 0, 0):
         code = ctypes.get_errno()
         raise OSError(code, f"prctl({option}): {os.strerror(code)}")
 
@@ -46,9 +60,62 @@ def become_subreaper() -> None:
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
+def be_killed_first() -> None:
+    """Where memory is used up, have the kernel choose this process before those of the host."""
+    with suppress(OSError):
+        handle = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
+        os.write(handle, OOM_SCORE)
+        os.close(handle)
+
+
 def forbid_dumps() -> None:
     """Deny other processes of this user this process's memory and environment."""
     _prctl(PR_SET_DUMPABLE, 0)
+
+
+def allow_dumps() -> None:
+    """Undo `forbid_dumps`, or what the kernel does itself when a process changes its user id."""
+    _prctl(PR_SET_DUMPABLE, 1)
+
+
+def effective_capabilities() -> int:
+    """Return the capabilities that this process has, as a set of bits."""
+    with open("/proc/self/status") as file:
+        (line,) = [line for line in file if line.startswith("CapEff:")]
+    return int(line.split()[1], 16)
+
+
+def keep_capabilities() -> None:
+    """Have the permitted capabilities survive a change of the user id from root's.
+
+    Where it may be asked for, access(2) goes by them too after that, as open(2) does.
+    """
+    _prctl(PR_SET_KEEPCAPS, 1)
+    with suppress(PermissionError):
+        _prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP)
+
+
+def capability_set(bits: int) -> tuple[bytes, bytes]:
+    """Return what `set_capabilities` takes, for capabilities of numbers below 32."""
+    header = struct.pack("=Ii", CAPABILITY_VERSION, 0)
+    return header, struct.pack("=6I", bits, bits, bits, 0, 0, 0)
+
+
+def set_capabilities(wanted: tuple[bytes, bytes]) -> None:
+    """Make these the effective, permitted and inheritable capabilities of this process."""
+    if _libc.capset(*wanted):
+        code = ctypes.get_errno()
+        raise OSError(code, f"capset: {os.strerror(code)}")
+
+
+def raise_ambient(capability: int) -> None:
+    """Let a capability that is permitted and inheritable be kept by the programs it executes."""
+    _prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability)
+
+
+def gain_no_privileges() -> None:
+    """Let no program give this process or its children more rights than it has."""
+    _prctl(PR_SET_NO_NEW_PRIVS, 1)
 
 
 def collapse_memory() -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import math
 import os
 import signal
 import socket
@@ -16,7 +17,7 @@ import msgspec
 from stoker.domain import errors
 from stoker.domain.deployments import Deployment
 from stoker.domain.errors import Invalid, StokerError, Unavailable
-from stoker.domain.reports import Finished, Report
+from stoker.domain.reports import Finished, Logged, Report
 from stoker.domain.requests import AwaitRun, PutDeployment, ReadRun, StartRun
 from stoker.domain.runs import FlowRun
 from stoker.host import cutting
@@ -75,9 +76,10 @@ class PipeBackend:
     Args:
         link: The connection to the agent.
         run_id: The job's run.
+        max_log: Bytes of log lines that the agent takes.
     """
 
-    def __init__(self, link: socket.socket, run_id: str) -> None:
+    def __init__(self, link: socket.socket, run_id: str, max_log: float = math.inf) -> None:
         self._link = link
         self._run_id = run_id
         self._writing = threading.Lock()
@@ -87,6 +89,8 @@ class PipeBackend:
         self._reader: threading.Thread | None = None
         self._gone = False
         self._in_order = True
+        self._log_left = max_log
+        self._silent: set[str] = set()
         self.forked = False
         os.register_at_fork(after_in_child=self._forget)
 
@@ -99,7 +103,24 @@ class PipeBackend:
     def report(self, run_id: str, *reports: Report) -> None:
         """Write reports; see `Backend.report`. What is too large is cut, or replaced by a note."""
         for lot in cutting.lots(reports):
-            self._write(wire.KIND_REPORT, encoded(run_id, lot))
+            if all(isinstance(report, Logged) for report in lot):
+                self._log(run_id, lot)
+            else:
+                self._write(wire.KIND_REPORT, encoded(run_id, lot))
+
+    def _log(self, run_id: str, lot: list[Report]) -> None:
+        """Write log lines; not those of which the agent would keep nothing.
+
+        It counts the same and what helper processes write, so it has cut the log by then. The
+        first lines of another run are written still: it marks the cut in each run's log.
+        """
+        if self._log_left < 0:
+            if run_id in self._silent:
+                return
+            self._silent.add(run_id)
+        body = encoded(run_id, lot)
+        self._log_left -= wire.log_cost(len(body))
+        self._write(wire.KIND_LOG, body)
 
     def finish(self, finished: Finished) -> None:
         """Write the end of the job's own run: nothing is written after it."""

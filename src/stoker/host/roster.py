@@ -13,11 +13,13 @@ import msgspec
 from msgspec import Raw, Struct
 
 from stoker.domain.deployments import Code
+from stoker.domain.jobs import TIMEOUT_GRACE
 from stoker.domain.reports import Finished, HandedOver, Logged, Report
 from stoker.domain.runs import LogLine
 from stoker.domain.states import StateRecord, StateType
 from stoker.host.attempt import Attempt, Doom, Key, crashed, describe_exit, verdict
 from stoker.host.child_link import ERROR, ChildLink
+from stoker.host.log_meter import LogMeter
 from stoker.host.outbox import Outbox
 from stoker.host.server_link import ServerLink
 from stoker.host.strays import Sweeper
@@ -131,7 +133,7 @@ class Roster:
         else:
             for key, job in zip(keys, jobs, strict=True):
                 if key not in self._attempts and key not in self._over:
-                    attempt = Attempt(job, now, {})
+                    attempt = Attempt(job, now, {}, LogMeter(job.limits.max_log))
                     self._attempts[key] = attempt
                     self._place(attempt)
         if keys:
@@ -270,7 +272,8 @@ class Roster:
             ),
         )
         if attempt.job.timeout is not None:
-            attempt.timer = self._loop.call_later(attempt.job.timeout, self._time_out, attempt)
+            patience = attempt.job.timeout + TIMEOUT_GRACE
+            attempt.timer = self._loop.call_later(patience, self._time_out, attempt)
 
     def _top_up(self, zygote: ZygoteLink) -> None:
         """Have as many children waiting as there are slots, and runs that wait."""
@@ -347,6 +350,17 @@ class Roster:
             report = msgspec.msgpack.decode(body, type=pipe.OpaqueReport)
             self._put(child.attempt, report.run_id, report.reports)
 
+    def on_log(self, child: ChildLink, body: bytes) -> None:
+        """Pass log lines on, unread, as long as its log is not too long."""
+        if child.attempt is not None:
+            report = msgspec.msgpack.decode(body, type=pipe.OpaqueReport)
+            self._log(child.attempt, report.run_id, report.reports, pipe.log_cost(len(body)))
+
+    def _log(self, attempt: Attempt, run_id: str, reports: Raw, size: int) -> None:
+        kept = attempt.log.admit(run_id, reports, size, time.time())
+        if kept is not None:
+            self._put(attempt, run_id, kept)
+
     def on_finished(self, child: ChildLink, body: bytes) -> None:
         """Pass the end on. The slot is free: the child has only to leave."""
         attempt = child.attempt
@@ -386,8 +400,12 @@ class Roster:
 
     def on_lines(self, child: ChildLink, report: Logged) -> None:
         """Pass captured lines on."""
-        if child.attempt is not None:
-            self._emit(child.attempt, report)
+        attempt = child.attempt
+        if attempt is not None:
+            size = sum(len(line.message) + pipe.LINE_COST for line in report.lines)
+            reports = Raw(msgspec.msgpack.encode([report]))
+            self._log(attempt, attempt.job.run_id, reports, size)
+            child.muted = attempt.log.is_cut(attempt.job.run_id)
 
     def on_silence(self, child: ChildLink) -> None:
         """Its zygote is about to tell how it ended; else it lives without a voice: end it."""

@@ -20,7 +20,7 @@ from typing import NoReturn
 
 import msgspec
 
-from stoker.host import child, control, fork_check, linux, loader, randomness, runners
+from stoker.host import child, control, fork_check, linux, loader, own_user, randomness, runners
 from stoker.host.control import Exited, FilesRead, Forked, Ready
 from stoker.host.import_trace import ImportTrace
 from stoker.host.importing import Code, failure, import_code, import_in_child
@@ -61,6 +61,7 @@ class Zygote:
         self._retired = False
         self._random_state: int | None = None
         self._bare = False
+        self._own_user: own_user.OwnUser | None = None
         self._fence: float | None = None
         self._fork_at = 0.0
 
@@ -128,6 +129,8 @@ class Zygote:
         self._serve(lambda link: import_in_child(setup, runner, link), runner)
 
     def _serve(self, code: Code, runner: runners.Runner) -> None:
+        if self._setup.own_user:
+            self._own_user = own_user.find()
         self._wake = self._watch_children()
         self._kept = set(linux.children())
         self._random_state = randomness.find_state()
@@ -231,6 +234,7 @@ class Zygote:
                     tmp=os.path.join(self._setup.tmp, str(os.getpid())),
                     random_state=self._random_state,
                     imports=self._bare,
+                    own_user=self._own_user,
                 ),
                 code,
                 runner,

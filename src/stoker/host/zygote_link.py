@@ -120,7 +120,9 @@ class ZygoteLink:
         self._outgoing: deque[bytes] = deque()
         self._link, theirs = control.socket_pair()
         self._link.setblocking(False)
-        setup = control.Setup(code.path, code.file, code.working_dir, runner, nest.tmp)
+        setup = control.Setup(
+            code.path, code.file, code.working_dir, runner, nest.tmp, code.own_user
+        )
         with theirs:
             try:
                 self.pid = self._spawn(theirs.fileno(), nest)

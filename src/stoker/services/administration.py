@@ -9,6 +9,7 @@ from stoker.domain.deployments import Deployment
 from stoker.domain.errors import Conflict, Invalid, NotFound
 from stoker.domain.hosts import HostState
 from stoker.domain.ids import new_id
+from stoker.domain.limits import limits_of
 from stoker.domain.pools import WorkPool, WorkQueue
 from stoker.domain.templates import DEFAULT_TEMPLATES, code_of, lane_of, resolve
 from stoker.ports.store import Records
@@ -187,6 +188,7 @@ def _follow(unit: Unit, pool: WorkPool, only: Deployment | None = None) -> None:
 def _resolve(pool: WorkPool, deployment: Deployment) -> None:
     configuration = resolve(pool.base_job_template, deployment.job_variables)
     deployment.code = code_of(deployment, configuration)
+    deployment.limits = limits_of(configuration)
     deployment.lane = lane_of(pool, configuration)
 
 

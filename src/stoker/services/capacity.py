@@ -9,7 +9,7 @@ from stoker.domain.errors import Invalid
 from stoker.domain.hosts import Host, HostOrder, HostState
 from stoker.domain.ids import new_id
 from stoker.domain.pools import WarmKnobs, Worker, WorkPool
-from stoker.domain.templates import CODE_KEYS, Json, lane_of, resolve
+from stoker.domain.templates import Json, infrastructure_of, lane_of, resolve
 from stoker.domain.warm_policy import IdleHost, LaneDemand, hosts_to_drain, wanted_hosts
 from stoker.ports.store import PoolUsage, Records
 from stoker.services.unit import Unit
@@ -92,10 +92,7 @@ def _lanes(records: Records, pool: WorkPool) -> dict[str, Json]:
         except Invalid:
             # No host can be launched for it; that is no reason to launch none for the others.
             continue
-        lanes.setdefault(
-            lane_of(pool, configuration),
-            {name: value for name, value in configuration.items() if name not in CODE_KEYS},
-        )
+        lanes.setdefault(lane_of(pool, configuration), infrastructure_of(configuration))
     return lanes
 
 

@@ -13,6 +13,7 @@ from stoker.domain.errors import Invalid
 from stoker.domain.hosts import HostState
 from stoker.domain.jobs import Job
 from stoker.domain.leases import Lease, Lendable, has_room
+from stoker.domain.limits import RUN_KEYS, RunLimits, limits_of
 from stoker.domain.pools import WorkPool, WorkQueue
 from stoker.domain.runs import FlowRun
 from stoker.domain.states import StateType
@@ -20,6 +21,9 @@ from stoker.domain.templates import CODE_KEYS, code_of, resolve
 from stoker.domain.transitions import Command, Wish
 from stoker.services.changing import change
 from stoker.services.unit import ReadyHost, Unit
+
+OWN_KEYS = (CODE_KEYS | RUN_KEYS) - {"env"}
+"""What a run may set that its job is made with; its ``env`` comes to the job by itself."""
 
 
 def claim(unit: Unit, pool_name: str, ready: Sequence[ReadyHost]) -> None:
@@ -36,11 +40,12 @@ def claim(unit: Unit, pool_name: str, ready: Sequence[ReadyHost]) -> None:
 
 
 class _Target(NamedTuple):
-    """What a run needs imported, its function's name, and the environment that it takes then."""
+    """What a run needs imported, its function's name, its environment, and what it may use."""
 
     code: Code
     function: str
     env: Environment
+    limits: RunLimits
 
 
 class _Claim:
@@ -240,29 +245,30 @@ class _Claim:
         deployment = self._deployments[name]
         if deployment is None or deployment.code is None:
             return self._give_up(run, "its deployment was deleted before it started")
-        if not CODE_KEYS.intersection(run.job_variables) - {"env"}:
-            return _aimed(run, deployment.code, deployment.function)
+        if not OWN_KEYS.intersection(run.job_variables):
+            return _aimed(run, deployment.code, deployment.function, deployment.limits)
         others = {name: value for name, value in run.job_variables.items() if name != "env"}
         both = {**deployment.job_variables, **others}
         try:
             configuration = resolve(self._pool.base_job_template, both)
         except Invalid as error:
             return self._give_up(run, f"its work pool was changed before it started: {error}")
-        return _aimed(run, code_of(deployment, configuration), deployment.function)
+        code, limits = code_of(deployment, configuration), limits_of(configuration)
+        return _aimed(run, code, deployment.function, limits)
 
     def _give_up(self, run: FlowRun, message: str) -> None:
         wish = Wish(command=Command.CANCEL, at=self._unit.now, message=message)
         change(self._unit, run, wish)
 
 
-def _aimed(run: FlowRun, code: Code, function: str) -> _Target:
+def _aimed(run: FlowRun, code: Code, function: str, limits: RunLimits) -> _Target:
     """Give a run a code of its own where its environment has what acts before its first line."""
     env = text_values(run.job_variables.get("env"))
     at_start = {name: value for name, value in env.items() if acts_at_start(name)}
     if at_start:
         code = replace(code, env={**code.env, **at_start})
         env = {name: value for name, value in env.items() if name not in at_start}
-    return _Target(code, function, env)
+    return _Target(code, function, env, limits)
 
 
 def _borrow(lease: Lease, lenders: Sequence[Lendable]) -> None:
@@ -303,4 +309,5 @@ def _job(run: FlowRun, target: _Target) -> Job:
         parent_run_id=run.parent_run_id,
         tags=run.tags,
         timeout=run.timeout,
+        limits=target.limits,
     )

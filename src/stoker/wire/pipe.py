@@ -31,6 +31,20 @@ KIND_FORGET = 7
 KIND_BORN = 8
 """Child → agent: it has imported the code for itself and waits; else the text of what was wrong."""
 
+KIND_LOG = 8
+"""Child → agent: `ChildReport` with log lines alone. The agent counts them, unread."""
+
+
+LINE_COST = 20
+"""Bytes that a log line counts besides its text."""
+LOG_FRAME = 80
+"""Bytes of a `ChildReport` with one log line that are neither its text nor its cost, about."""
+
+
+def log_cost(size: int) -> int:
+    """Return what a report of log lines counts, from its bytes: about its text."""
+    return max(size - LOG_FRAME, LINE_COST)
+
 
 class ChildReport(Struct, array_like=True):
     """Reports of a child about its own run, or one that it runs in its process."""

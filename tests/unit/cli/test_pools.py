@@ -3,10 +3,11 @@
 import json
 
 import pytest
+from msgspec import structs
 
 from stoker.domain.hosts import Host, HostState
 from stoker.domain.pools import Machine, WarmKnobs, Worker, WorkPool, WorkQueue
-from stoker.domain.templates import PROCESS_TEMPLATE
+from stoker.domain.templates import PROCESS_TEMPLATE, with_defaults
 from stoker.wire.http import PoolDetail, Problem
 
 POOL = WorkPool(id="1", name="p", warm=WarmKnobs(min=2, max=9), created=1.0)
@@ -47,6 +48,42 @@ def test_create_sends_a_template_from_a_file(stoker, api, tmp_path):
     file.write_text(json.dumps(PROCESS_TEMPLATE))
     stoker("work-pool", "create", "p", "--base-job-template", str(file))
     assert api.requests[0].json()["base_job_template"] == PROCESS_TEMPLATE
+
+
+def test_defaults_of_the_template_are_set_one_by_one(stoker, api):
+    stoker("work-pool", "create", "p", "--default", "max_memory=512", "--default", "python=/bin/py")
+    properties = api.requests[0].json()["base_job_template"]["variables"]["properties"]
+    assert properties["max_memory"]["default"] == 512
+    assert properties["python"]["default"] == "/bin/py"
+    assert properties["max_log"] == PROCESS_TEMPLATE["variables"]["properties"]["max_log"]
+
+
+def test_a_default_changes_the_pool_s_own_template(stoker, api):
+    changed = with_defaults(PROCESS_TEMPLATE, {"max_log": 1})
+    api.answer(
+        "GET /api/work-pools/p",
+        structs.replace(DETAIL, pool=structs.replace(POOL, base_job_template=changed)),
+    )
+    stoker("work-pool", "update", "p", "--default", 'rlimits={"nofile": 64}')
+    sent = api.requests[-1].json()
+    assert sent.keys() == {"base_job_template"}
+    properties = sent["base_job_template"]["variables"]["properties"]
+    assert properties["max_log"]["default"] == 1
+    assert properties["rlimits"]["default"] == {"nofile": 64}
+
+
+@pytest.mark.parametrize(
+    ("default", "problem"),
+    [
+        ("memory=1", "no variable 'memory'"),
+        ("max_memory=lots", "max_memory is a number of MB"),
+        ("private_working_dir=1", "private_working_dir"),
+        ('rlimits={"files": 1}', "no rlimit 'files'"),
+    ],
+)
+def test_a_default_that_is_impossible_is_an_error(stoker, api, default, problem):
+    assert problem in stoker("work-pool", "create", "p", "--default", default, code=1).err
+    assert not api.requests
 
 
 def test_a_template_that_is_no_json_is_a_usage_error(stoker, api, tmp_path):

@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from stoker.deployments import BACKSTOP_GRACE
 from stoker.domain.anatomy import StartAnatomy, StartClass
 from stoker.domain.deployments import Deployment, Parameter
 from stoker.domain.runs import FlowRun, StoredLogLine, TaskRun
@@ -234,7 +233,7 @@ def test_deploy_takes_the_host_s_time_limit_from_the_flow_and_needs_no_function(
     stoker, api, flow_file
 ):
     shown = stoker("deploy", str(flow_file), "-n", "d", "-p", "p", "--json").json
-    assert shown["timeout"] == 9 + BACKSTOP_GRACE
+    assert shown["timeout"] == 9
     assert shown["entrypoint"].endswith(":hello")
 
 

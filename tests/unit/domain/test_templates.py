@@ -6,8 +6,15 @@ from hypothesis import strategies as st
 
 from stoker.domain.deployments import Deployment
 from stoker.domain.errors import Invalid
+from stoker.domain.limits import RunLimits, limits_of
 from stoker.domain.pools import WorkPool
-from stoker.domain.templates import PROCESS_TEMPLATE, code_of, lane_of, resolve
+from stoker.domain.templates import (
+    PROCESS_TEMPLATE,
+    code_of,
+    lane_of,
+    resolve,
+    with_defaults,
+)
 
 TEMPLATE = {
     "variables": {
@@ -141,6 +148,58 @@ def test_code_of_another_import_environment_is_another_zygote():
     )
     assert one.key == same.key
     assert one.key != two.key
+
+
+def test_limits_are_the_run_s_and_make_neither_lane_nor_zygote():
+    pool = WorkPool(id="p", name="p")
+    variables = {
+        "max_memory": 512.5,
+        "max_log": 0,
+        "rlimits": {"nofile": 64, "cpu": 0},
+        "private_working_dir": True,
+    }
+    plain, limited = resolve(PROCESS_TEMPLATE, {}), resolve(PROCESS_TEMPLATE, variables)
+    assert lane_of(pool, plain) == lane_of(pool, limited)
+    assert code_of(deployment(), plain).key == code_of(deployment(), limited).key
+    assert limits_of(plain) == RunLimits()
+    assert limits_of(limited) == RunLimits(**variables)
+
+
+def test_a_run_may_lift_the_limit_of_its_pool():
+    template = with_defaults(PROCESS_TEMPLATE, {"max_memory": 512})
+    assert limits_of(resolve(template, {})).max_memory == 512
+    assert limits_of(resolve(template, {"max_memory": None})).max_memory is None
+
+
+def test_a_user_of_its_own_is_another_zygote():
+    pool = WorkPool(id="p", name="p")
+    own, shared = resolve(PROCESS_TEMPLATE, {}), resolve(PROCESS_TEMPLATE, {"own_user": False})
+    assert code_of(deployment(), own).own_user
+    assert not code_of(deployment(), shared).own_user
+    assert code_of(deployment(), own).key != code_of(deployment(), shared).key
+    assert lane_of(pool, own) == lane_of(pool, shared)
+
+
+@pytest.mark.parametrize(
+    ("variables", "problem"),
+    [
+        ({"max_memory": 0}, "max_memory is a number of MB above 0"),
+        ({"max_memory": True}, "max_memory is a number of MB above 0"),
+        ({"max_memory": float("inf")}, "max_memory is a number"),
+        ({"max_log": -1}, "max_log is a number of MB, 0 or more"),
+        ({"max_log": "much"}, "'max_log' must be of type number"),
+        ({"rlimits": [1]}, "'rlimits' must be of type object"),
+        ({"rlimits": {"files": 1}}, "no rlimit 'files'; there are: as, core, cpu"),
+        ({"rlimits": {"nofile": -1}}, "the rlimit 'nofile' is a whole number"),
+        ({"rlimits": {"nofile": 1.5}}, "the rlimit 'nofile' is a whole number"),
+        ({"rlimits": {"cpu": True}}, "the rlimit 'cpu' is a whole number"),
+        ({"rlimits": {"as": 2**63}}, "the rlimit 'as' is a whole number"),
+        ({"private_working_dir": 1}, "'private_working_dir' must be of type boolean"),
+    ],
+)
+def test_a_limit_that_is_impossible_is_refused(variables, problem):
+    with pytest.raises(Invalid, match=problem):
+        resolve(PROCESS_TEMPLATE, variables)
 
 
 @pytest.mark.parametrize(

@@ -239,7 +239,7 @@ def test_a_flow_of_a_file_is_described(write) -> None:
     assert known.full_name == "etl/nightly"
     assert known.entrypoint == "flows/etl.py:etl"
     assert known.path == str(file.parent.parent)
-    assert (known.pool, known.queue, known.tags, known.timeout) == ("p", "q", ["t"], 62)
+    assert (known.pool, known.queue, known.tags, known.timeout) == ("p", "q", ["t"], 60)
     assert known.parameters == {"n": 2}
     assert known.job_variables == {"env": {"A": "1"}}
     assert known.signature == [
@@ -343,8 +343,8 @@ def test_a_flow_inside_of_a_function_cannot_be_deployed() -> None:
     [
         ({}, None),
         ({"retries": 3, "retry_delay_seconds": 5}, None),
-        ({"timeout_seconds": 10}, 12),
-        ({"timeout_seconds": 10, "retries": 2, "retry_delay_seconds": [1, 5]}, 38),
+        ({"timeout_seconds": 10}, 10),
+        ({"timeout_seconds": 10, "retries": 2, "retry_delay_seconds": [1, 5]}, 36),
     ],
 )
 def test_the_hosts_time_limit_leaves_room_for_all_attempts(write, options, timeout) -> None:

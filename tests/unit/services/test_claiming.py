@@ -5,9 +5,10 @@ import itertools
 import pytest
 
 from stoker.domain.hosts import HostState
+from stoker.domain.limits import RunLimits
 from stoker.domain.requests import StartRun
 from stoker.domain.states import StateType
-from stoker.domain.templates import PROCESS_TEMPLATE
+from stoker.domain.templates import PROCESS_TEMPLATE, with_defaults
 from stoker.services import administration, registering
 from stoker.services.submission import submit
 
@@ -237,6 +238,20 @@ def test_what_acts_at_the_start_makes_a_code_of_its_own(world):
     assert job.code.env == {"A": "1", "LANG": None, "OMP_NUM_THREADS": "2"}
     assert job.code.key != deployment.code.key
     assert job.env == {"TZ": "UTC", "B": None}
+
+
+def test_limits_are_the_pool_s_the_deployment_s_and_the_run_s_own(world):
+    template = with_defaults(PROCESS_TEMPLATE, {"max_memory": 500, "max_log": 1})
+    pool_is(world, base_job_template=template)
+    world.deployment("limited", job_variables={"max_log": 2, "rlimits": {"nofile": 64}})
+    world.host(slots=2)
+    world.submit("f/limited")
+    (plain,) = world.last.assigned["h"]
+    assert plain.limits == RunLimits(max_memory=500, max_log=2, rlimits={"nofile": 64})
+    world.submit("f/limited", job_variables={"max_memory": None, "private_working_dir": True})
+    (own,) = world.last.assigned["h"]
+    assert own.limits == RunLimits(max_log=2, rlimits={"nofile": 64}, private_working_dir=True)
+    assert own.code == plain.code
 
 
 def test_a_run_whose_variables_the_pool_does_not_know_any_more_is_cancelled(world):

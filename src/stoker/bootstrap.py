@@ -6,6 +6,7 @@ import gc
 import ipaddress
 import logging
 import os
+import resource
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Generator
@@ -60,6 +61,7 @@ def serve(settings: Settings) -> None:
             cannot be opened or lies on a network file system.
     """
     _need_key(settings)
+    _raise_file_limit()
     make_home(settings.home)
     # Before the lock: there it might hold for this machine alone, or wait for ever.
     refuse_network(database_path(settings))
@@ -80,6 +82,12 @@ def _need_key(settings: Settings) -> None:
             f"{settings.server_host} can be reached from other machines: set STOKER_API_KEY to a "
             "secret before the server binds it, or bind 127.0.0.1"
         )
+
+
+def _raise_file_limit() -> None:
+    """Allow as many descriptors as the system does: every client, host and worker takes one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _is_loopback(host: str) -> bool:

@@ -14,6 +14,7 @@ import signal
 from collections.abc import Callable
 
 from stoker.process_identity import start_time
+from stoker.shortage import is_shortage
 
 VARIABLE = "STOKER_HOST_ID"
 """The second mark, for people, and where a limit cannot be set: a variable with the host's id."""
@@ -48,13 +49,16 @@ def kill_marked(host_id: str) -> list[int]:
     """Kill all living processes of a host, its agent excepted; return their pids.
 
     Left out are those that this process may not kill: a run has started them as another user.
+
+    Raises:
+        OSError: The system has no descriptor left to look at them: it is not known.
     """
     is_marked = _finder(host_id)
     killed: list[int] = []
     for name in os.listdir("/proc"):
         if not name.isdigit() or not is_marked(name):
             continue
-        with contextlib.suppress(OSError):
+        try:
             pidfd = os.pidfd_open(int(name))
             try:
                 # The first look may have seen another process of that pid.
@@ -63,6 +67,9 @@ def kill_marked(host_id: str) -> list[int]:
                     killed.append(int(name))
             finally:
                 os.close(pidfd)
+        except OSError as error:
+            if is_shortage(error):
+                raise
     return killed
 
 
@@ -85,7 +92,9 @@ def _finder(host_id: str) -> Callable[[str], bool]:
                         return True
             with open(f"/proc/{pid}/environ", "rb") as file:
                 return variable in file.read().split(b"\0")
-        except OSError:
+        except OSError as error:
+            if is_shortage(error):
+                raise
             return False
 
     return is_marked

@@ -61,6 +61,8 @@ class Outbox:
         self._spool = spool
         self._on_frames = on_frames
         self._disk = ThreadPoolExecutor(1, "spool")
+        # Its thread is there from the start: later the system may have none to give.
+        self._disk.submit(int)
         self._mode: Literal["live", "spool", "turning"] = "spool"
         self._pending: list[OpaqueFrame] = []
         self._sent: deque[Sent] = deque()

@@ -1,6 +1,7 @@
 """The roster: every attempt that a host has, from its assignment to its reported end."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import shutil
@@ -22,10 +23,12 @@ from stoker.host.child_link import ERROR, ChildLink
 from stoker.host.log_meter import LogMeter
 from stoker.host.outbox import Outbox
 from stoker.host.server_link import ServerLink
+from stoker.host.starved import Starved
 from stoker.host.strays import Sweeper
 from stoker.host.zygote_link import Nest, ZygoteLink, ZygoteState
 from stoker.host.zygotes import ZygoteKey, Zygotes, key_of
 from stoker.ports.launcher import HostConfig
+from stoker.shortage import is_shortage
 from stoker.wire import host as wire
 from stoker.wire import pipe
 
@@ -99,6 +102,7 @@ class Roster:
         self._last_request = 0
         self._stillborn: dict[ZygoteLink, int] = {}
         self._fence: float | None = None
+        self._starved = Starved(self._place_again)
         self._draining = False
         self._dismissed = False
         self._stopped = False
@@ -240,6 +244,11 @@ class Roster:
                 zygote = self._zygote(job.code, job.runner)
                 child = None
         except UNSTARTABLE as error:
+            if is_shortage(error):
+                key = job.code.key, job.runner
+                self._waiting[key].append(attempt)
+                self._starved.add(key, job.code.file, error)
+                return
             self._fail(attempt, f"its process cannot be started: {error}")
             return
         if child is not None:
@@ -247,6 +256,12 @@ class Roster:
         else:
             self._waiting[key_of(zygote)].append(attempt)
             self._top_up(zygote)
+
+    def _place_again(self, key: ZygoteKey) -> None:
+        """Try again what the system had no room for."""
+        for attempt in self._waiting.pop(key, deque[Attempt]()):
+            if not attempt.finished:
+                self._place(attempt)
 
     def _unplace(self, attempt: Attempt) -> None:
         queue = self._waiting.get((attempt.job.code.key, attempt.job.runner))
@@ -545,4 +560,6 @@ def wipe(folder: str, loop: asyncio.AbstractEventLoop) -> None:
     except FileNotFoundError:
         return
     except OSError:
-        loop.run_in_executor(None, shutil.rmtree, folder, True)
+        # Where the system has no thread to give, the folder goes with the host's own.
+        with contextlib.suppress(RuntimeError):
+            loop.run_in_executor(None, shutil.rmtree, folder, True)

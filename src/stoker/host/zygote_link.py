@@ -126,6 +126,7 @@ class ZygoteLink:
         with theirs:
             try:
                 self.pid = self._spawn(theirs.fileno(), nest)
+                self._pidfd = open_pidfd(self.pid)
             except BaseException:
                 self._link.close()
                 raise
@@ -133,7 +134,6 @@ class ZygoteLink:
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.prlimit(self.pid, resource.RLIMIT_NOFILE, (nest.file_limit, hard))
         mark(self.pid, nest.host_id)
-        self._pidfd = os.pidfd_open(self.pid)
         self._send(setup)
         self._loop.add_reader(self._link, self._on_message)
         self._loop.add_reader(self._pidfd, self._on_end)
@@ -329,6 +329,16 @@ def environment_of(nest: Nest, code: Code) -> dict[str, str]:
     Whose process it is cannot be hidden: what a dead host leaves is found by it.
     """
     return over(nest.environ, code.env) | {VARIABLE: nest.environ[VARIABLE]}
+
+
+def open_pidfd(pid: int) -> int:
+    """Return a pidfd of a child that was started just now; where there is none left, end it."""
+    try:
+        return os.pidfd_open(pid)
+    except OSError:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        raise
 
 
 def kill_group(pid: int) -> None:

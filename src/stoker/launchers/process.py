@@ -64,21 +64,25 @@ class ProcessLauncher:
         """Start a host in a session of its own; see `Launcher.launch`."""
         config = launch.config
         log = log_path(config)
-        output = open_log(log)
-        reader, writer = os.pipe()
+        opened = [open_log(log)]
         try:
+            opened += os.pipe()
+            output, reader, writer = opened
             pid = self._spawn(reader, output, config)
+            # It cannot be gone, and its pid another's: this process has not reaped it yet.
+            try:
+                pidfd = os.pidfd_open(pid)
+                process = identity_of(pid)
+            except OSError:
+                # Nobody would know of it.
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+                raise
             with contextlib.suppress(BrokenPipeError):
                 os.write(writer, msgspec.json.encode(config) + b"\n")
         finally:
-            for fd in (output, reader, writer):
+            for fd in opened:
                 os.close(fd)
-        # It cannot be gone, and its pid another's: this process has not reaped it yet.
-        pidfd = os.pidfd_open(pid)
-        try:
-            process = identify(pid)
-        except ProcessLookupError:
-            process = ProcessIdentity(pid, 0, this_machine())
         self._watch(config.host_id, Watched(process, pidfd, own=True, log=log))
         return process
 
@@ -153,7 +157,15 @@ class ProcessLauncher:
         write: until it is gone the host is not dead, and others may not do its runs' work.
         """
         pause, looks = FIRST_PAUSE, 0
-        while left := await asyncio.to_thread(kill_marked, host_id):
+        while True:
+            try:
+                left = await asyncio.to_thread(kill_marked, host_id)
+            except OSError as error:
+                logger.warning("host %s has ended; looking for its processes: %s", host_id, error)
+                await asyncio.sleep(LAST_PAUSE)
+                continue
+            if not left:
+                break
             looks += 1
             if looks == STUBBORN:
                 logger.warning("host %s has ended, but not its processes %s", host_id, left)
@@ -178,6 +190,14 @@ class ProcessLauncher:
             _, late = await asyncio.wait(self._sweeps, timeout=LAST_LOOKS)
             for task in late:
                 task.cancel()
+
+
+def identity_of(pid: int) -> ProcessIdentity:
+    """Return the identity of a child of this process, which may have ended already."""
+    try:
+        return identify(pid)
+    except ProcessLookupError:
+        return ProcessIdentity(pid, 0, this_machine())
 
 
 def log_path(config: HostConfig) -> Path:

@@ -4,6 +4,8 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,8 @@ class HostProcess:
         pythonpath: Folders that its processes may import from, besides the installed packages.
         grace: Seconds that runs get after SIGTERM.
         fence_after: Seconds; see `HostConfig`.
+        through: A command that starts its agent, for example as another user.
+        log: File that gets its log; this process's standard error by default.
 
     Example:
         >>> async def one_run(project: Path, home: Path) -> Finished:
@@ -49,11 +53,15 @@ class HostProcess:
         pythonpath: list[Path] | None = None,
         grace: float = 10.0,
         fence_after: float = 600.0,
+        through: Sequence[str] = (),
+        log: Path | None = None,
     ) -> None:
         self.id = new_id(0.0)
         self.api = api
         self.home = home
         self._runner = runner
+        self._through = through
+        self._log = log
         self._pythonpath = [str(path) for path in pythonpath or []]
         self._config = HostConfig(
             host_id=self.id,
@@ -72,15 +80,19 @@ class HostProcess:
         self.home.mkdir(parents=True, exist_ok=True)
         source = str(Path(stoker.__file__).parent.parent)
         path = os.pathsep.join([*self._pythonpath, source])
-        self.process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-P",
-            "-m",
-            "stoker.host.agent",
-            stdin=asyncio.subprocess.PIPE,
-            env=os.environ | {"PYTHONPATH": path},
-            start_new_session=True,
-        )
+        with ExitStack() as opened:
+            log = opened.enter_context(self._log.open("ab")) if self._log else None
+            self.process = await asyncio.create_subprocess_exec(
+                *self._through,
+                sys.executable,
+                "-P",
+                "-m",
+                "stoker.host.agent",
+                stdin=asyncio.subprocess.PIPE,
+                stderr=log,
+                env=os.environ | {"PYTHONPATH": path},
+                start_new_session=True,
+            )
         assert self.process.stdin is not None
         self.process.stdin.write(msgspec.json.encode(self._config) + b"\n")
         self.process.stdin.close()

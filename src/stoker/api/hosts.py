@@ -13,12 +13,14 @@ from stoker.api.access import scope
 from stoker.api.context import Context
 from stoker.api.deployments import put_deployment, wanted_codes
 from stoker.api.flow_runs import start_run
+from stoker.api.salvage import RawRequest, salvage
 from stoker.api.sockets import Outgoing, Socket, converse
 from stoker.domain.deployments import Code
-from stoker.domain.errors import Conflict, StokerError
+from stoker.domain.errors import Conflict, Invalid, StokerError
 from stoker.domain.hosts import Host, HostState, HostZygote
 from stoker.domain.jobs import Job
 from stoker.domain.requests import Answer, AwaitRun, PutDeployment, ReadRun, Request, StartRun
+from stoker.domain.runs import FlowRun
 from stoker.services import registering
 from stoker.services.dispatcher import need_run
 from stoker.services.intake import take_in
@@ -118,11 +120,9 @@ class _Conversation:
 
     async def take(self, message: FromHost) -> bool:
         """Act on one message; False ends the connection."""
-        if isinstance(message, HostHello):
-            return await self._hello(message)
         host = self._host
         if host is None:
-            return False
+            return isinstance(message, HostHello) and await self._hello(message)
         match message:
             case Frames(batch=batch, frames=frames):
                 await take_in(self._dispatcher, host.id, frames)
@@ -144,8 +144,26 @@ class _Conversation:
             case HostDraining(released=released):
                 await self._draining(host, released)
             case Released(runs=runs):
-                await self._dispatcher.transact(lambda unit: registering.release(unit, runs))
+                await self._dispatcher.transact(
+                    lambda unit: registering.release(unit, runs, host.id)
+                )
+            case HostHello():
+                return False
         return True
+
+    def salvage(self, data: bytes, error: Exception) -> FromHost | None:
+        """Take what can be read of a message that as a whole cannot."""
+        host_id = self._host.id if self._host is not None else ""
+        logger.error("host %s said what cannot be read: %s", host_id, error)
+        match salvage(data, self._context.clock.now()):
+            case RawRequest(id=number):
+                reason = f"the server cannot read this request: {error}"
+                self._link.send(Reply(id=number, error=(Invalid.__name__, reason)))
+            case Frames() as frames:
+                return frames
+            case _:
+                pass
+        return None
 
     async def _hello(self, hello: HostHello) -> bool:
         if hello.wire_version != WIRE_VERSION:
@@ -224,7 +242,7 @@ class _Conversation:
     async def _draining(self, host: Host, released: list[tuple[str, int]]) -> None:
         def work(unit: Unit) -> None:
             registering.drain(unit, host.id, "it was asked to stop")
-            registering.release(unit, released)
+            registering.release(unit, released, host.id)
 
         await self._dispatcher.transact(work)
 
@@ -262,8 +280,9 @@ class _Conversation:
 
     async def _answer(self, request: HostRequest, forgotten: asyncio.Future[None]) -> Answer:
         """Answer under the rights of the run that asks: a current attempt, and its own waits."""
+        host_id = self._host.id if self._host is not None else ""
         await self._dispatcher.read(
-            lambda records: _need_current(need_run(records, request.run_id).attempt, request)
+            lambda records: _need_current(need_run(records, request.run_id), request, host_id)
         )
         body: Request = request.body
         match body:
@@ -278,6 +297,8 @@ class _Conversation:
                 return await put_deployment(self._context, deployment)
 
 
-def _need_current(attempt: int, request: HostRequest) -> None:
-    if attempt != request.attempt:
+def _need_current(run: FlowRun, request: HostRequest, host_id: str) -> None:
+    if run.attempt != request.attempt:
         raise Conflict(f"attempt {request.attempt} of flow run {request.run_id} is over")
+    if run.host_id != host_id:
+        raise Conflict(f"flow run {request.run_id} is not one of this host")

@@ -9,9 +9,16 @@ import msgspec
 from litestar.connection import WebSocket
 from litestar.exceptions import WebSocketDisconnect
 
-M_contra = TypeVar("M_contra", contravariant=True)
+M = TypeVar("M")
 
 Socket = WebSocket[Any, Any, Any]
+
+HELLO_TIME = 10.0
+"""Seconds that a caller has to say who it is."""
+HELLO_LIMIT = 64 * 1024
+"""Bytes of that at the most."""
+UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
+"""What decoding raises; ValueError: text that is no UTF-8."""
 
 
 class Outgoing:
@@ -49,11 +56,15 @@ class Outgoing:
             return
 
 
-class Conversation(Protocol[M_contra]):
+class Conversation(Protocol[M]):
     """What the other side says on one connection, in order."""
 
-    async def take(self, message: M_contra) -> bool:
+    async def take(self, message: M) -> bool:
         """Act on one message; False ends the connection."""
+        ...
+
+    def salvage(self, data: bytes, error: Exception) -> M | None:
+        """Return what can be read of a message that as a whole cannot; None for nothing."""
         ...
 
     def end(self) -> None:
@@ -63,21 +74,42 @@ class Conversation(Protocol[M_contra]):
 
 async def converse(
     socket: Socket,
-    decode: Callable[[bytes], M_contra],
-    conversation_of: Callable[[Outgoing], Conversation[M_contra]],
+    decode: Callable[[bytes], M],
+    conversation_of: Callable[[Outgoing], Conversation[M]],
 ) -> None:
-    """Hold a conversation until one side ends it, or the other says what cannot be read."""
+    """Hold a conversation until one side ends it.
+
+    Its first message must come soon, be short, and be one that can be read. Of later ones that
+    cannot be read, what can is taken, and the others are dropped.
+    """
     await socket.accept()
     outgoing = Outgoing(socket)
     sending = asyncio.create_task(outgoing.run())
     conversation = conversation_of(outgoing)
     try:
-        while await conversation.take(decode(await socket.receive_bytes())):
-            pass
+        going = await _begin(socket, decode, conversation)
+        while going:
+            data = await socket.receive_bytes()
+            try:
+                message = decode(data)
+            except UNREADABLE as error:
+                message = conversation.salvage(data, error)
+            going = message is None or await conversation.take(message)
         outgoing.close()
         await sending
-    except (WebSocketDisconnect, msgspec.MsgspecError):
+    except WebSocketDisconnect:
         pass
     finally:
         conversation.end()
         sending.cancel()
+
+
+async def _begin(
+    socket: Socket, decode: Callable[[bytes], M], conversation: Conversation[M]
+) -> bool:
+    try:
+        async with asyncio.timeout(HELLO_TIME):
+            data = await socket.receive_bytes()
+        return len(data) <= HELLO_LIMIT and await conversation.take(decode(data))
+    except (TimeoutError, *UNREADABLE):
+        return False

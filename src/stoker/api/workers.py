@@ -1,5 +1,6 @@
 """The WebSocket of workers."""
 
+import logging
 from collections.abc import Sequence
 
 import msgspec
@@ -9,6 +10,7 @@ from msgspec.structs import replace
 
 from stoker.api.access import scope
 from stoker.api.context import Context
+from stoker.api.salvage import salvage
 from stoker.api.sockets import Outgoing, Socket, converse
 from stoker.domain.errors import NotFound
 from stoker.domain.hosts import Host, HostOrder
@@ -32,6 +34,8 @@ from stoker.wire.worker import (
     WorkerWelcome,
     encode,
 )
+
+logger = logging.getLogger("stoker.server")
 
 _decode = msgspec.msgpack.Decoder(FromWorker).decode
 
@@ -78,11 +82,9 @@ class _Conversation:
 
     async def take(self, message: FromWorker) -> bool:
         """Act on one message; False ends the connection."""
-        if isinstance(message, WorkerHello):
-            return await self._hello(message)
         worker = self._worker
         if worker is None:
-            return False
+            return isinstance(message, WorkerHello) and await self._hello(message)
         match message:
             case WorkerHeartbeat():
                 await self._heartbeat(worker)
@@ -98,7 +100,16 @@ class _Conversation:
                 # The plan first: what it orders before the transaction is given up in that.
                 self._provisioner.drain_worker(worker.id)
                 await self._dispatcher.transact(lambda unit: registering.drain_worker(unit, worker))
+            case WorkerHello():
+                return False
         return True
+
+    def salvage(self, data: bytes, error: Exception) -> FromWorker | None:
+        """Take what can be read of a message that as a whole cannot."""
+        name = self._worker.name if self._worker is not None else ""
+        logger.error("worker %s said what cannot be read: %s", name, error)
+        found = salvage(data, self._context.clock.now())
+        return found if isinstance(found, SpooledFrames) else None
 
     async def _hello(self, hello: WorkerHello) -> bool:
         if hello.wire_version != WIRE_VERSION:

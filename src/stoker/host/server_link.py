@@ -175,8 +175,13 @@ class ServerLink:
     async def _receive(self, connection: ClientConnection) -> None:
         decode = msgspec.msgpack.Decoder(wire.ToHost).decode
         async for data in connection:
-            assert isinstance(data, bytes)
-            match decode(data):
+            try:
+                message = decode(data if isinstance(data, bytes) else b"")
+            except msgspec.MsgspecError as error:
+                # A connection that is made again would bring it again.
+                logger.error("the server said what cannot be read: %s", error)
+                continue
+            match message:
                 case wire.FramesAck(batch=batch):
                     self._outbox.acknowledged(batch)
                 case wire.HeartbeatAck(at=at):
@@ -184,7 +189,7 @@ class ServerLink:
                     self._owner.on_alive(at)
                     if self._confirming is not None and self._confirming[0] == at:
                         self._confirming[1].set()
-                case message:
+                case _:
                     self._owner.on_message(message)
         raise ConnectionError("the server closed the connection")
 

@@ -83,17 +83,35 @@ class Spool:
             self.path.unlink(missing_ok=True)
 
 
-def read_frames(path: Path) -> list[Frame]:
-    """Return what a dead host left in its spool; no file counts as empty."""
-    decode = msgspec.msgpack.Decoder(Frame).decode
+def read_lots(path: Path, size: int) -> Iterator[list[OpaqueFrame]]:
+    """Yield what a dead host left in its spool, in lots of about ``size`` bytes.
+
+    No file counts as empty.
+    """
+    decode = msgspec.msgpack.Decoder(OpaqueFrame).decode
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
-        return []
+        return
     try:
-        return [decode(body) for body, _ in _records(fd, 0)]
+        lot: list[OpaqueFrame] = []
+        left = size
+        for body, _ in _records(fd, 0):
+            lot.append(decode(body))
+            left -= len(body)
+            if left <= 0:
+                yield lot
+                lot, left = [], size
+        if lot:
+            yield lot
     finally:
         os.close(fd)
+
+
+def read_frames(path: Path) -> list[Frame]:
+    """Return all that is in a spool; no file counts as empty."""
+    encode, decode = msgspec.msgpack.encode, msgspec.msgpack.Decoder(Frame).decode
+    return [decode(encode(frame)) for lot in read_lots(path, 1 << 20) for frame in lot]
 
 
 def _records(fd: int, offset: int) -> Iterator[tuple[bytes, int]]:

@@ -24,11 +24,13 @@ def ingest(unit: Unit, host_id: str | None, frames: Sequence[Frame]) -> None:
     """Apply frames from a host, or from a script that runs its flows itself.
 
     A frame of another attempt than the current one changes nothing, nor does one whose number
-    was seen before. Log lines and task runs that come after the run's end are kept.
+    was seen before, nor one of a run that another host has. Log lines and task runs that come
+    after the run's end are kept.
 
     Args:
         unit: The transaction.
-        host_id: Where runs execute that are new; None where their records say it.
+        host_id: Whose frames they are, and where runs execute that are new; None where their
+            records say it.
         frames: Oldest first.
     """
     _Ingest(unit, host_id).run(frames)
@@ -63,6 +65,8 @@ class _Ingest:
         run = self._find(frame.run_id)
         if run is None or frame.attempt != run.attempt:
             return
+        if not self._is_its_own(run):
+            return
         if not self._unit.records.advance(run.id, frame.seq):
             return
         for report in frame.reports:
@@ -78,7 +82,13 @@ class _Ingest:
             self._runs[run_id] = run
         return run
 
+    def _is_its_own(self, run: FlowRun) -> bool:
+        return self._host_id is None or run.host_id == self._host_id
+
     def _created(self, run: FlowRun) -> None:
+        parent = self._find(run.parent_run_id) if run.parent_run_id is not None else None
+        if parent is not None and not self._is_its_own(parent):
+            return
         run.host_id = self._host_id or run.host_id
         if self._unit.records.insert_subflow(run):
             self._runs[run.id] = run

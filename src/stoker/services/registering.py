@@ -198,11 +198,17 @@ def _not_held(unit: Unit, run_id: str, attempt: int) -> None:
         )
 
 
-def release(unit: Unit, attempts: Sequence[tuple[str, int]]) -> None:
-    """Queue attempts again that never reached a child."""
+def release(unit: Unit, attempts: Sequence[tuple[str, int]], host_id: str | None = None) -> None:
+    """Queue attempts again that never reached a child.
+
+    Args:
+        unit: The transaction.
+        attempts: Run ids and attempts.
+        host_id: The host that hands them back; others' runs are not its to give.
+    """
     for run_id, attempt in attempts:
         run = unit.records.flow_run(run_id)
-        if run is None:
+        if run is None or host_id not in (None, run.host_id):
             continue
         wish = Wish(
             command=Command.RELEASE, at=unit.now, attempt=attempt, message="handed back by its host"

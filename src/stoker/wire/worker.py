@@ -6,7 +6,7 @@ from msgspec import Struct, field
 from stoker.domain.hosts import HostOrder, ProcessIdentity
 from stoker.domain.pools import Machine
 from stoker.domain.reports import Frame
-from stoker.wire.host import WIRE_VERSION
+from stoker.wire.host import WIRE_VERSION, OpaqueFrame
 
 # From the worker.
 
@@ -52,6 +52,13 @@ class SpooledFrames(Struct, tag="spooled", kw_only=True):
 
     host_id: str
     frames: list[Frame]
+
+
+class OpaqueSpooledFrames(Struct, tag="spooled", kw_only=True):
+    """`SpooledFrames` as the worker writes it: it does not read the reports."""
+
+    host_id: str
+    frames: list[OpaqueFrame]
 
 
 class WorkerDraining(Struct, tag="draining", kw_only=True):

@@ -18,7 +18,7 @@ from websockets.exceptions import InvalidStatus, WebSocketException
 from stoker.domain.errors import Invalid, StokerError, Unauthorized
 from stoker.domain.ids import new_id
 from stoker.domain.names import readable_name
-from stoker.host.spool import read_frames, spool_path
+from stoker.host.spool import read_lots, spool_path
 from stoker.ports.clock import Clock
 from stoker.ports.launcher import HostConfig, Launcher, OnExit
 from stoker.process_identity import identify
@@ -36,7 +36,8 @@ LEAVE_TIME = 5.0
 """Seconds beyond the grace time that a drained host has to leave, before it is killed."""
 LAST_WORDS = 2.0
 """Seconds that the server gets to confirm the last deaths before the worker leaves."""
-FRAMES_PER_MESSAGE = 500
+LOT_SIZE = 1024 * 1024
+"""Bytes of frames in one message, about."""
 
 Error = TypeVar("Error", bound=Exception)
 
@@ -266,8 +267,11 @@ class Worker:
     async def _receive(self, connection: ClientConnection) -> None:
         decode = msgspec.msgpack.Decoder(wire.ToWorker).decode
         async for data in connection:
-            assert isinstance(data, bytes)
-            message = decode(data)
+            try:
+                message = decode(data if isinstance(data, bytes) else b"")
+            except msgspec.MsgspecError as error:
+                logger.error("the server said what cannot be read: %s", error)
+                continue
             if isinstance(message, wire.Orders):
                 self._orders = message.hosts
                 self._ordered.set()
@@ -289,7 +293,7 @@ class Worker:
         await self._clock.sleep(pause)
         self._ordered.set()
 
-    async def _send(self, message: wire.FromWorker) -> None:
+    async def _send(self, message: wire.FromWorker | wire.OpaqueSpooledFrames) -> None:
         """Send, or not where there is no connection: all is told anew on the next one."""
         if self._connection is not None:
             with contextlib.suppress(WebSocketException):
@@ -310,10 +314,9 @@ class Worker:
 
     async def _send_spool(self, host_id: str) -> None:
         self._told.add(host_id)
-        frames = await asyncio.to_thread(read_frames, spool_path(self._config.home, host_id))
-        for start in range(0, len(frames), FRAMES_PER_MESSAGE):
-            part = frames[start : start + FRAMES_PER_MESSAGE]
-            await self._send(wire.SpooledFrames(host_id=host_id, frames=part))
+        lots = read_lots(spool_path(self._config.home, host_id), LOT_SIZE)
+        while lot := await asyncio.to_thread(next, lots, None):
+            await self._send(wire.OpaqueSpooledFrames(host_id=host_id, frames=lot))
 
     async def _forget_dead(self) -> None:
         """Tell of the dead that are still in the orders; clear up after those that are not."""

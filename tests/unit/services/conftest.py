@@ -156,6 +156,7 @@ class World:
         found = self.run(run)
         self._seq += 1
         attempt = fields.pop("attempt", found.attempt)
+        fields.setdefault("host", found.host_id)
         self.frames(Frame(found.id, attempt, self._seq, list(reports)), **fields)
 
     def start(self, run: FlowRun | str) -> None:

@@ -274,6 +274,6 @@ async def _keep_running(name: str, loop: Callable[[], Awaitable[None]], clock: S
 
 def _is_dead(process: ProcessIdentity) -> bool | None:
     machine = this_machine()
-    if process.machine.name != machine.name:
-        return None
-    return not is_alive(process)
+    if machine.shares_pids(process.machine):
+        return not is_alive(process)
+    return True if machine.was_booted_since(process.machine) else None

@@ -8,9 +8,11 @@ from stoker.domain.pools import Machine
 
 
 def this_machine() -> Machine:
-    """Return this machine in its present boot."""
+    """Return this machine in its present boot, as this process sees it."""
     with open("/proc/sys/kernel/random/boot_id") as file:
-        return Machine(socket.gethostname(), file.read().strip())
+        boot_id = file.read().strip()
+    namespace = os.readlink("/proc/self/ns/pid")
+    return Machine(socket.gethostname(), boot_id, namespace.strip("pid:[]"))
 
 
 def own_environment() -> dict[str, str]:
@@ -66,4 +68,6 @@ def identify(pid: int | None = None) -> ProcessIdentity:
 
 def is_alive(process: ProcessIdentity) -> bool:
     """Whether a process of this machine still lives."""
-    return process.machine == this_machine() and start_time(process.pid) == process.started
+    return (
+        this_machine().shares_pids(process.machine) and start_time(process.pid) == process.started
+    )

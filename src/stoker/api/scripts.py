@@ -23,7 +23,8 @@ async def health(context: NamedDependency[Context]) -> Health:
 @post("/api/scripts", opt=scope("reports:write"), status_code=204, tags=["Scripts"])
 async def hello(context: NamedDependency[Context], data: JSONBody[ScriptHello]) -> None:
     """A script will report runs that it executes itself."""
-    process = ProcessIdentity(data.pid, data.started, Machine(data.machine_name, data.boot_id))
+    machine = Machine(data.machine_name, data.boot_id, data.pid_namespace)
+    process = ProcessIdentity(data.pid, data.started, machine)
     until = context.clock.now() + context.lease
     await context.dispatcher.transact(
         lambda unit: scripts.register(unit, data.host_id, process, until)

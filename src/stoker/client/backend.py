@@ -400,6 +400,7 @@ class HttpBackend:
                 started=me.started,
                 machine_name=me.machine.name,
                 boot_id=me.machine.boot_id,
+                pid_namespace=me.machine.pid_namespace,
             )
         )
         self._last_seen = time.monotonic()

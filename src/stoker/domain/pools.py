@@ -73,13 +73,33 @@ class WorkQueue(Struct, kw_only=True):
 class Machine(Struct, frozen=True):
     """A machine between two of its boots: a pid means something only on one of these.
 
+    Containers of one machine count as machines of their own, also where they have one host name.
+
     Attributes:
         name: Host name.
         boot_id: The kernel's id of this boot.
+        pid_namespace: The kernel's number of the pid namespace; empty where it is not known.
     """
 
     name: str
     boot_id: str
+    pid_namespace: str = ""
+
+    def shares_pids(self, other: "Machine") -> bool:
+        """Whether a pid means the same process on both.
+
+        Example:
+            >>> Machine("a", "boot", "1").shares_pids(Machine("a", "boot", "2"))
+            False
+        """
+        return (self.name, self.boot_id) == (other.name, other.boot_id) and (
+            self.pid_namespace == other.pid_namespace
+            or not (self.pid_namespace and other.pid_namespace)
+        )
+
+    def was_booted_since(self, other: "Machine") -> bool:
+        """Whether the other is this machine before its last boot: nothing of that lives."""
+        return self.name == other.name and self.boot_id != other.boot_id
 
 
 class ProcessIdentity(Struct, frozen=True):

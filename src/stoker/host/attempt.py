@@ -21,6 +21,7 @@ class Doom(StrEnum):
     CANCEL = "cancel"
     TIMEOUT = "timeout"
     STOP = "stop"
+    NONSENSE = "nonsense"
 
 
 class Attempt(Struct, eq=False):
@@ -91,6 +92,9 @@ def verdict(attempt: Attempt, code: int | None, now: float) -> Finished:
             state = StateRecord(StateType.FAILED, "TimedOut", now, message)
         case Doom.STOP:
             state = crashed("its host was stopped", now)
+        case Doom.NONSENSE:
+            message = "something other than Stoker wrote into its connection to the host"
+            state = crashed(message, now)
         case None:
             state = crashed(describe_exit(code), now)
     return Finished(state)

@@ -61,6 +61,10 @@ class Listener(Protocol):
         """The child's end of the socket is closed."""
         ...
 
+    def on_nonsense(self, child: "ChildLink", problem: str) -> None:
+        """It said what no child says. Nothing more is read of it."""
+        ...
+
     def may_read(self, resume: Callable[[], None]) -> bool:
         """Whether to read on now; if not, ``resume`` is called when it is time."""
         ...
@@ -244,7 +248,13 @@ class ChildLink:
             return False
         self.spoke = True
         self._inbox += data
-        self._dispatch()
+        try:
+            self._dispatch()
+        except (msgspec.MsgspecError, ValueError) as error:
+            self._inbox.clear()
+            self._close_socket()
+            self._listener.on_nonsense(self, str(error))
+            return False
         return True
 
     def _dispatch(self) -> None:
@@ -252,6 +262,8 @@ class ChildLink:
         start = 0
         while len(self._inbox) - start >= size:
             kind, length = wire.HEADER.unpack_from(self._inbox, start)
+            if length > wire.BODY_LIMIT:
+                raise ValueError(f"a message of {length} bytes")
             end = start + size + length
             if len(self._inbox) < end:
                 break

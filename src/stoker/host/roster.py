@@ -426,6 +426,13 @@ class Roster:
         """Its zygote is about to tell how it ended; else it lives without a voice: end it."""
         self._loop.call_later(SILENCE, self._end_silent, child)
 
+    def on_nonsense(self, child: ChildLink, problem: str) -> None:
+        """Its code writes to the host's connection, and nothing can be made of what comes there."""
+        logger.error("process %d said what cannot be read: %s", child.pid, problem)
+        if child.attempt is not None and not child.attempt.finished:
+            child.attempt.doom = child.attempt.doom or Doom.NONSENSE
+            self._kill(child.attempt)
+
     def _end_silent(self, child: ChildLink) -> None:
         if child.attempt is not None and not child.attempt.finished:
             self._kill(child.attempt)

@@ -108,8 +108,8 @@ class ProcessLauncher:
         machine = this_machine()
         if host_id in self._hosts:
             return
-        if process.machine != machine:
-            if process.machine.name == machine.name:
+        if not machine.shares_pids(process.machine):
+            if machine.was_booted_since(process.machine):
                 self._tell_soon(host_id, "its machine was started again")
             else:
                 logger.warning("host %s is on %s, not here", host_id, process.machine.name)

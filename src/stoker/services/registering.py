@@ -73,15 +73,19 @@ def adopt(unit: Unit, connected: Collection[str], is_gone: Callable[[Worker], bo
         if host.process is None:
             lost(unit, host.id, "its worker ended before it launched it")
             continue
-        # Where the machine was booted since, the heir finds it dead.
-        machine = host.process.machine.name
-        alike = [one for one in heirs if one.pool == host.pool and one.machine.name == machine]
+        alike = [one for one in heirs if one.pool == host.pool and _can_tell(one, host.process)]
         if alike:
             _hand_over(unit, host, alike[0])
         elif host.worker_id is not None:
             needed.add(host.worker_id)
     for worker_id in gone - needed:
         records.delete_worker(worker_id)
+
+
+def _can_tell(worker: Worker, process: ProcessIdentity) -> bool:
+    """Whether a worker can tell if a process lives: it is none of one that was before its boot."""
+    machine = worker.machine
+    return machine.shares_pids(process.machine) or machine.was_booted_since(process.machine)
 
 
 def _hand_over(unit: Unit, host: Host, worker: Worker) -> None:

@@ -144,8 +144,12 @@ class FakeApi:
 
     async def say(self, message: wire.ToHost) -> None:
         """Tell the host something; lost where it is not connected."""
+        await self.say_raw(wire.encode(message))
+
+    async def say_raw(self, data: bytes | str) -> None:
+        """Send a message that may be none."""
         if self._connection is not None:
-            await self._connection.send(wire.encode(message))
+            await self._connection.send(data)
 
     async def cut(self) -> None:
         """Close the connection of the host."""

@@ -116,6 +116,7 @@ class ScriptHello(Struct, kw_only=True):
     started: int
     machine_name: str
     boot_id: str
+    pid_namespace: str = ""
 
 
 class RunPage(Struct, kw_only=True):

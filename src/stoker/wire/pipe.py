@@ -14,6 +14,9 @@ from stoker.domain.requests import Request
 HEADER = struct.Struct("<BI")
 """Kind (one of the ``KIND_`` constants) and length of the body in bytes."""
 
+BODY_LIMIT = 128 * 1024 * 1024
+"""Bytes of a body from a child at the most: reports are cut to half of that."""
+
 KIND_JOB = 1
 """Agent → child: a `Job`."""
 KIND_REPORT = 2

@@ -130,6 +130,16 @@ def below_python() -> None:
     subprocess.run(["sh", "-c", "echo from sh; echo oops >&2; printf end"], check=True)
 
 
+def write_nonsense(number: int) -> None:
+    """Write into the connection to the host, as a program may that writes to any descriptor."""
+    link = standin_runner.backend._link
+    os.write(
+        link.fileno(),
+        [b"\xff" * 64, b"\x02\x01\x00\x00\x00\xc1", b"\x02\xff\xff\xff\x7f"][number],
+    )
+    time.sleep(600)
+
+
 def forked() -> None:
     pid = os.fork()
     if pid == 0:

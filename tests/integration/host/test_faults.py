@@ -199,6 +199,27 @@ async def test_a_crash_in_compiled_code(api: FakeApi, host: HostProcess, code: C
     assert "SIGSEGV" in finished.state.message
 
 
+@pytest.mark.parametrize("number", [0, 1, 2])
+async def test_a_run_that_writes_into_its_connection(
+    api: FakeApi, host: HostProcess, code: Code, number: int
+) -> None:
+    run_id = await host.assign(code, "write_nonsense", parameters={"number": number})
+    finished = await api.finished(run_id, 5)
+    assert finished.state.type is StateType.CRASHED
+    assert "wrote into its connection" in finished.state.message
+    assert await host.value(code, "hello") == "hello you"
+
+
+@pytest.mark.parametrize("data", [b"\xc1", b"", "text", b"\x81\xa4type\xa4what"])
+async def test_what_a_server_says_and_nobody_can_read_is_left_out(
+    api: FakeApi, host: HostProcess, code: Code, data: bytes | str
+) -> None:
+    before = api.connections
+    await api.say_raw(data)
+    assert await host.value(code, "hello") == "hello you"
+    assert api.connections == before
+
+
 async def test_a_run_that_leaves_processes(host: HostProcess, code: Code) -> None:
     await host.value(code, "hello")
     zygote = host.zygotes()[0]

@@ -327,6 +327,22 @@ async def test_a_process_with_a_used_pid_is_not_taken_for_the_host(
     assert (lost.host_id, lost.reason) == ("old", "its process is gone")
 
 
+async def test_a_process_of_another_container_is_not_judged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Its pid is of no meaning here, though host name and boot are the same."""
+    exits: asyncio.Queue[str] = asyncio.Queue()
+    launcher = ProcessLauncher(lambda host_id, reason: exits.put_nowait(host_id))
+    elsewhere = msgspec.structs.replace(this_machine(), pid_namespace="1")
+    launcher.adopt("other", ProcessIdentity(1, 1, elsewhere))
+    launcher.adopt("old", ProcessIdentity(os.getpid(), 1, this_machine()))
+    async with asyncio.timeout(10):
+        assert await exits.get() == "old"
+    await launcher.close()
+    assert exits.empty()
+    assert "host other is on" in caplog.text
+
+
 async def test_launches_that_fail_do_not_spin(make_worker: MakeWorker, orderer: Orderer) -> None:
     worker = make_worker(lambda on_exit: ProcessLauncher(on_exit, python="/bin/false"))
     task = asyncio.get_running_loop().create_task(worker.run())

@@ -2,6 +2,7 @@
 
 import uuid
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from stoker.domain.hosts import Host, HostState
 from stoker.domain.ids import new_id
 from stoker.domain.leases import has_room
 from stoker.domain.names import readable_name
+from stoker.domain.pools import Machine
 
 MOMENTS = st.floats(0, 2e11)  # 48 bits of milliseconds reach the year 8900
 
@@ -84,3 +86,28 @@ def test_a_host_serves_all_queues_or_those_it_names():
 def test_a_host_is_present_until_it_leaves(state):
     gone = {HostState.DRAINING, HostState.UNREACHABLE, HostState.DEAD}
     assert Host(id="h", pool="p", lane="l", state=state).is_present == (state not in gone)
+
+
+HERE = Machine("here", "boot", "1")
+
+
+@pytest.mark.parametrize(
+    ("other", "shares", "before"),
+    [
+        (HERE, True, False),
+        (Machine("here", "boot", "2"), False, False),
+        (Machine("here", "boot"), True, False),
+        (Machine("here", "earlier", "1"), False, True),
+        (Machine("there", "boot", "1"), False, False),
+        (Machine("there", "earlier"), False, False),
+    ],
+)
+def test_a_pid_means_something_on_one_machine_between_two_boots(other, shares, before):
+    assert HERE.shares_pids(other) is shares
+    assert other.shares_pids(HERE) is shares
+    assert HERE.was_booted_since(other) is before
+
+
+def test_a_machine_stored_by_an_earlier_version_is_read():
+    found = msgspec.json.decode(b'{"name": "here", "boot_id": "boot"}', type=Machine)
+    assert HERE.shares_pids(found)

@@ -351,6 +351,20 @@ def test_a_worker_of_another_machine_or_pool_cannot_watch_them(world):
     assert sorted(workers(world)) == ["v", "w"], "who has hosts is kept"
 
 
+def test_a_worker_in_another_container_cannot_watch_them(world):
+    world.host()
+    host = world.stored()
+    host.process = replace(host.process, machine=replace(HERE, pid_namespace="1"))
+    world.do(lambda unit: unit.records.put_host(host))
+    assert world.stored().process.machine.pid_namespace == "1"
+    register(world, worker("v", replace(HERE, pid_namespace="2")))
+    adopt(world, "v")
+    assert world.stored().worker_id == "w"
+    register(world, worker("u", replace(HERE, pid_namespace="1")))
+    adopt(world, "v", "u")
+    assert world.stored().worker_id == "u"
+
+
 def test_a_worker_adopts_hosts_of_before_the_boot_to_find_them_dead(world):
     world.host()
     register(world, worker("v", REBOOTED))

@@ -273,6 +273,7 @@ class Flow(Generic[P, R_co]):
         parameters: dict[str, Any] | None = None,
         job_variables: dict[str, Any] | None = None,
         tags: Iterable[str] = (),
+        isolation: str = "fork",
         project: "str | Path | None" = None,
     ) -> "Deployment":
         """Create or replace the deployment ``"flow/name"`` of this flow.
@@ -284,6 +285,8 @@ class Flow(Generic[P, R_co]):
             parameters: Defaults for its runs.
             job_variables: What it sets of the pool's base job template, for example ``env``.
             tags: Labels that its runs carry.
+            isolation: ``"fork"``: each run has a process of its own; ``"host"``: a host of its
+                own, launched ahead, used once.
             project: The folder that is first on ``sys.path`` and the working directory of its
                 runs; see `stoker.deployments.project_of` for the default.
 
@@ -301,6 +304,7 @@ class Flow(Generic[P, R_co]):
             parameters=parameters,
             job_variables=job_variables,
             tags=tags,
+            isolation=isolation,
             project=project,
         )
         return describing.put(deployment)

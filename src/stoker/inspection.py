@@ -119,6 +119,7 @@ def problem_of(flow: Flow[..., Any], function: str, setup: Setup) -> str:
             parameters=None,
             job_variables=None,
             tags=(),
+            isolation="fork",
             project=project,
         )
         if flow.validates:

@@ -11,18 +11,7 @@ from stoker.api.context import Context
 from stoker.domain.deployments import Code, Deployment
 from stoker.services import administration
 from stoker.services.unit import Unit
-
-WARM_CODES = 16
-"""Zygotes that a host is asked to hold at the most."""
-
-
-def wanted_codes(unit: Unit, pool: str, lane: str) -> list[Code]:
-    """The codes that a lane's hosts should hold; those that ran last first."""
-    codes: dict[str, Code] = {}
-    for deployment in unit.records.deployments(pool):
-        if deployment.lane == lane and deployment.code is not None:
-            codes.setdefault(deployment.code.key, deployment.code)
-    return list(codes.values())[:WARM_CODES]
+from stoker.services.warming import wanted_codes
 
 
 async def put_deployment(context: Context, deployment: Deployment) -> Deployment:
@@ -30,7 +19,7 @@ async def put_deployment(context: Context, deployment: Deployment) -> Deployment
 
     def work(unit: Unit) -> tuple[Deployment, list[Code]]:
         stored = administration.put_deployment(unit, deployment)
-        return stored, wanted_codes(unit, stored.pool, stored.lane)
+        return stored, wanted_codes(unit.records, stored.pool, stored.lane)
 
     stored, codes = await context.dispatcher.transact(work)
     context.dispatcher.warm(stored.pool, stored.lane, codes)

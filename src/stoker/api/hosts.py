@@ -11,7 +11,7 @@ from msgspec import Raw
 
 from stoker.api.access import scope
 from stoker.api.context import Context
-from stoker.api.deployments import put_deployment, wanted_codes
+from stoker.api.deployments import put_deployment
 from stoker.api.flow_runs import start_run
 from stoker.api.salvage import RawRequest, salvage
 from stoker.api.sockets import Outgoing, Socket, converse
@@ -19,6 +19,7 @@ from stoker.domain.deployments import Code
 from stoker.domain.errors import Conflict, Invalid, StokerError
 from stoker.domain.hosts import Host, HostState, HostZygote
 from stoker.domain.jobs import Job
+from stoker.domain.pools import HostTerms, WorkPool
 from stoker.domain.requests import Answer, AwaitRun, PutDeployment, ReadRun, Request, StartRun
 from stoker.domain.runs import FlowRun
 from stoker.services import registering
@@ -26,6 +27,7 @@ from stoker.services.dispatcher import need_run
 from stoker.services.intake import take_in
 from stoker.services.registering import NotYet
 from stoker.services.unit import ReadyHost, Unit
+from stoker.services.warming import wanted_codes
 from stoker.wire.host import (
     WIRE_VERSION,
     Assign,
@@ -44,8 +46,11 @@ from stoker.wire.host import (
     HostRefused,
     HostRequest,
     HostWelcome,
+    HostWorn,
+    NewTerms,
     Released,
     Reply,
+    TermsTaken,
     ToHost,
     Warm,
     ZygoteChanged,
@@ -79,6 +84,10 @@ class SocketHostLink:
         """See `HostLink.warm`."""
         self.send(Warm(codes=list(codes)))
 
+    def terms(self, terms: HostTerms) -> None:
+        """See `HostLink.terms`."""
+        self.send(NewTerms(terms=terms))
+
     def drain(self) -> None:
         """See `HostLink.drain`."""
         self.send(Drain())
@@ -106,7 +115,7 @@ class _Conversation:
         self._dispatcher = context.dispatcher
         self._link = link
         self._host: Host | None = None
-        self._codes: set[str] = set()
+        self._terms = WorkPool(id="", name="").terms
         self._tasks: set[asyncio.Task[None]] = set()
         self._forgotten: dict[int, asyncio.Future[None]] = {}
 
@@ -139,6 +148,14 @@ class _Conversation:
                 return await self._heartbeat(host, at)
             case ZygoteChanged():
                 self._zygote(host, message)
+            case TermsTaken(fence_after=fence_after):
+                await self._dispatcher.transact(
+                    lambda unit: registering.terms_taken(unit, host.id, fence_after)
+                )
+            case HostWorn(reason=reason):
+                await self._dispatcher.transact(
+                    lambda unit: registering.worn(unit, host.id, reason)
+                )
             case Holding(runs=runs):
                 await self._holding(host, runs)
             case HostDraining(released=released):
@@ -172,16 +189,15 @@ class _Conversation:
             return False
         until = self._context.clock.now() + self._context.lease
 
-        def work(unit: Unit) -> tuple[Host, list[Code], float, bool]:
+        def work(unit: Unit) -> tuple[Host, list[Code], HostTerms, bool]:
             before = unit.records.host(hello.host_id)
             first = before is not None and before.registered is None
             host = registering.register_host(unit, hello.host_id, hello.token, hello.process, until)
-            pool = unit.records.pool(host.pool)
-            fence_after = pool.fence_after if pool is not None else 600.0
-            return host, wanted_codes(unit, host.pool, host.lane), fence_after, first
+            codes = wanted_codes(unit.records, host.pool, host.lane)
+            return host, codes, _terms(unit, host), first
 
         try:
-            host, codes, fence_after, first = await self._dispatcher.transact(work)
+            host, codes, self._terms, first = await self._dispatcher.transact(work)
         except Conflict as error:
             final = not isinstance(error, NotYet)
             self._link.send(HostRefused(reason=str(error), final=final))
@@ -190,24 +206,20 @@ class _Conversation:
         self._dispatcher.connect(host.id, self._link)
         if first:
             self._context.provisioner.registered(host)
-        welcome = HostWelcome(
-            heartbeat=self._context.heartbeat, fence_after=fence_after, warm=codes
-        )
+        welcome = HostWelcome(heartbeat=self._context.heartbeat, terms=self._terms, warm=codes)
         self._link.send(welcome)
-        if host.state is HostState.DRAINING:
+        if host.state is HostState.DRAINING and not host.once:
             self._link.drain()
         return True
 
     def _zygote(self, host: Host, changed: ZygoteChanged) -> None:
-        ready = changed.state == "ready"
-        self._codes.add(changed.key) if ready else self._codes.discard(changed.key)
         if changed.state == "gone":
             self._dispatcher.zygote_gone(host.id, changed.key)
             return
         zygote = HostZygote(
             host_id=host.id,
             key=changed.key,
-            ready=ready,
+            ready=changed.state == "ready",
             import_seconds=changed.import_seconds,
             message=changed.message,
             faults=changed.faults,
@@ -217,16 +229,24 @@ class _Conversation:
     async def _holding(self, host: Host, runs: list[tuple[str, int]]) -> None:
         """Compare what both sides hold; then the host may be given runs."""
 
-        def compare(unit: Unit) -> ReadyHost:
+        def compare(unit: Unit) -> tuple[ReadyHost, HostTerms, bool]:
             registering.reconcile(unit, host.id, runs)
-            return registering.ready_host(unit, host)
+            has_runs = bool(unit.records.leases_of(host.id))
+            return registering.ready_host(unit, host), _terms(unit, host), has_runs
 
-        ready = await self._dispatcher.transact(compare)
+        ready, terms, has_runs = await self._dispatcher.transact(compare)
+        if terms != self._terms:
+            # They were changed before the dispatcher knew this connection.
+            self._link.terms(terms)
         if host.state is HostState.DRAINING:
+            if host.once and not has_runs:
+                # The one run that it was for has ended, or has never reached it.
+                self._link.drain()
             return
-        ready.codes |= self._codes
         self._dispatcher.add(ready, self._link)
         await self._dispatcher.transact(lambda unit: unit.claimable.add(host.pool))
+        # With it others may be replaced.
+        self._context.provisioner.poke(host.pool)
 
     async def _heartbeat(self, host: Host, at: float) -> bool:
         until = self._context.clock.now() + self._context.lease
@@ -295,6 +315,11 @@ class _Conversation:
                 return await self._dispatcher.read(lambda records: need_run(records, run_id))
             case PutDeployment(deployment=deployment):
                 return await put_deployment(self._context, deployment)
+
+
+def _terms(unit: Unit, host: Host) -> HostTerms:
+    pool = unit.records.pool(host.pool)
+    return pool.terms if pool is not None else WorkPool(id="", name="").terms
 
 
 def _need_current(run: FlowRun, request: HostRequest, host_id: str) -> None:

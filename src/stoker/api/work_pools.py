@@ -1,20 +1,29 @@
 """Endpoints of work pools and their queues."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from litestar import Controller, delete, get, patch, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
-from msgspec import UNSET, structs
+from msgspec import UNSET, Struct, structs
 
 from stoker.api.access import scope
 from stoker.api.context import Context
+from stoker.domain.errors import Invalid
 from stoker.domain.hosts import HostZygote
 from stoker.domain.pools import WorkPool, WorkQueue
 from stoker.ports.store import Records
 from stoker.services import administration
 from stoker.services.lookup import need_pool
-from stoker.wire.http import PoolCreate, PoolDetail, PoolUpdate, QueuePut, UnsafeCode
+from stoker.wire.http import (
+    KnobChanges,
+    PoolCreate,
+    PoolDetail,
+    PoolUpdate,
+    QueuePut,
+    UnsafeCode,
+)
 
 
 def detail(
@@ -50,6 +59,24 @@ def unsafe_codes(
     return list(found.values())
 
 
+LEAST_FENCE = 3
+"""Heartbeats; a shorter ``fence_after`` would end the runs of hosts that are well."""
+
+
+def _check_fence(context: Context, fence_after: float) -> None:
+    """Refuse a time to fence within which a host cannot prove that it lives."""
+    least = LEAST_FENCE * context.heartbeat
+    if fence_after < least:
+        raise Invalid(
+            f"fence_after must be {least:g} seconds or more, not {fence_after:g}: a host says "
+            f"every {context.heartbeat:g} s that it lives, and one or two of these may be late"
+        )
+
+
+def _given(data: Struct) -> dict[str, Any]:
+    return {key: value for key, value in structs.asdict(data).items() if value is not UNSET}
+
+
 class WorkPools(Controller):
     """``/api/work-pools``"""
 
@@ -62,6 +89,7 @@ class WorkPools(Controller):
     ) -> WorkPool:
         """Store it with its default queue."""
         pool = WorkPool(id="", **structs.asdict(data))
+        _check_fence(context, pool.fence_after)
         return await context.dispatcher.transact(
             lambda unit: administration.create_pool(unit, pool)
         )
@@ -87,7 +115,11 @@ class WorkPools(Controller):
         self, context: NamedDependency[Context], name: FromPath[str], data: JSONBody[PoolUpdate]
     ) -> WorkPool:
         """Change what the body holds."""
-        changes = {key: value for key, value in structs.asdict(data).items() if value is not UNSET}
+        changes = _given(data)
+        if "fence_after" in changes:
+            _check_fence(context, changes["fence_after"])
+        if isinstance(data.warm, KnobChanges):
+            changes["warm"] = _given(data.warm)
         return await context.dispatcher.transact(
             lambda unit: administration.update_pool(unit, name, changes)
         )

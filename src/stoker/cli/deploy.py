@@ -4,6 +4,7 @@ import click
 
 from stoker.cli.context import open_api, values
 from stoker.cli.output import as_json, print_json
+from stoker.domain.deployments import ISOLATIONS
 
 
 @click.command()
@@ -27,6 +28,13 @@ from stoker.cli.output import as_json, print_json
 )
 @click.option("--tag", "tags", multiple=True, help="A tag of its runs. May be repeated.")
 @click.option(
+    "--isolation",
+    type=click.Choice(ISOLATIONS),
+    default="fork",
+    show_default=True,
+    help="What each run has of its own: a process, or a host, launched ahead and used once.",
+)
+@click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     help="Seconds that a run may take, with 2 more to clean up; the flow's own by default.",
@@ -45,6 +53,7 @@ def deploy(
     pairs: tuple[str, ...],
     variables: tuple[str, ...],
     tags: tuple[str, ...],
+    isolation: str,
     timeout: float | None,
     project: str | None,
     as_json: bool,
@@ -72,6 +81,7 @@ def deploy(
             parameters=parameters,
             job_variables=job_variables,
             tags=tags,
+            isolation=isolation,
             project=project,
         )
         if timeout is not None:

@@ -7,18 +7,32 @@ from typing import Any, TypeVar
 
 import click
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from stoker.cli.context import open_api, values
 from stoker.cli.output import as_json, clock, print_fields, print_json, print_table
 from stoker.domain.pools import WarmKnobs, WorkPool
 from stoker.domain.templates import DEFAULT_TEMPLATES, with_defaults
-from stoker.wire.http import PoolCreate, PoolDetail, PoolUpdate
+from stoker.wire.http import KnobChanges, PoolCreate, PoolDetail, PoolUpdate
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 COUNT = click.IntRange(min=0)
-KNOBS = ("min", "max", "buffer", "slots_per_host", "idle_timeout")
+
+
+class OrNone(click.ParamType[Any, Any]):
+    """A number as another type takes it, or the word ``none``."""
+
+    def __init__(self, number: click.IntRange | click.FloatRange) -> None:
+        self._number = number
+        self.name = f"{number.name}|none"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """See `click.ParamType.convert`; the word stays as it is, since None is: not given."""
+        return value if value == "none" else self._number.convert(value, param, ctx)
+
+
+MORE_THAN_ZERO = click.FloatRange(min=0, min_open=True)
 
 
 def _read_template(_: click.Context, option: click.Parameter, file: Path | None) -> Any:
@@ -53,7 +67,27 @@ def pool_options(command: F) -> F:
                 type=click.FloatRange(min=0),
                 help="Seconds after which an idle host leaves.",
             ),
+            click.option(
+                "--max-runs",
+                type=OrNone(click.IntRange(min=1)),
+                help="Runs after which a host is replaced.",
+            ),
+            click.option(
+                "--max-age",
+                type=OrNone(MORE_THAN_ZERO),
+                help="Seconds after which a host is replaced.",
+            ),
+            click.option(
+                "--max-memory-growth",
+                type=OrNone(MORE_THAN_ZERO),
+                help="MB that a host's own processes may grow by before it is replaced.",
+            ),
             click.option("--concurrency-limit", type=COUNT, help="Runs at a time in the pool."),
+            click.option(
+                "--fence-after",
+                type=MORE_THAN_ZERO,
+                help="Seconds of silence after which a host's runs are given up.",
+            ),
             click.option(
                 "--base-job-template",
                 type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -74,9 +108,13 @@ def pool_options(command: F) -> F:
     return command
 
 
-def _knobs(warm: WarmKnobs, given: dict[str, Any]) -> WarmKnobs:
-    changed = {name: given[name] for name in KNOBS if given[name] is not None}
-    return msgspec.structs.replace(warm, **changed)
+def _knobs(given: dict[str, Any]) -> dict[str, Any]:
+    """The knobs of the warm policy that were given."""
+    return {
+        name: None if value == "none" else value
+        for name, value in given.items()
+        if value is not None
+    }
 
 
 @click.group()
@@ -100,6 +138,7 @@ def create(
     name: str,
     kind: str,
     concurrency_limit: int | None,
+    fence_after: float | None,
     base_job_template: dict[str, Any] | None,
     defaults: dict[str, Any],
     as_json: bool,
@@ -116,7 +155,8 @@ def create(
                 type=kind,
                 base_job_template=template,
                 concurrency_limit=concurrency_limit,
-                warm=_knobs(WarmKnobs(), given),
+                warm=WarmKnobs(**_knobs(given)),
+                **({} if fence_after is None else {"fence_after": fence_after}),
             )
         )
     if as_json:
@@ -133,21 +173,21 @@ def create(
 def update(
     name: str,
     concurrency_limit: int | None,
+    fence_after: float | None,
     base_job_template: dict[str, Any] | None,
     defaults: dict[str, Any],
     as_json: bool,
     **given: Any,
 ) -> None:
     """Change the work pool NAME; what is not given stays as it is."""
-    warm: WarmKnobs | UnsetType = UNSET
+    knobs = _knobs(given)
     with open_api() as api:
-        if any(value is not None for value in given.values()):
-            warm = _knobs(api.pool(name).pool.warm, given)
         if defaults:
             template = base_job_template or api.pool(name).pool.base_job_template
             base_job_template = with_defaults(template, defaults)
         change = PoolUpdate(
-            warm=warm,
+            warm=KnobChanges(**knobs) if knobs else UNSET,
+            fence_after=UNSET if fence_after is None else fence_after,
             concurrency_limit=UNSET if concurrency_limit is None else concurrency_limit,
             base_job_template=UNSET if base_job_template is None else base_job_template,
         )
@@ -206,6 +246,7 @@ def inspect(name: str, as_json: bool) -> None:
             ("Hosts", f"{warm.min} to {warm.max}, {warm.slots_per_host} slots each"),
             ("Buffer", f"{warm.buffer} free slots while there is demand"),
             ("Idle", f"a host leaves after {warm.idle_timeout:g} s"),
+            ("Replaced", _replaced(warm)),
             ("Fencing", f"after {pool.fence_after:g} s without a heartbeat"),
             ("Created", clock(pool.created)),
         ]
@@ -320,6 +361,16 @@ def _say(pool: WorkPool, as_json: bool, outcome: str) -> None:
         print_json(pool)
     else:
         click.echo(f"Work pool {pool.name!r} {outcome}.")
+
+
+def _replaced(warm: WarmKnobs) -> str:
+    limits = (
+        (warm.max_runs, "after {:g} runs"),
+        (warm.max_age, "when {:g} s old"),
+        (warm.max_memory_growth, "when grown by {:g} MB"),
+    )
+    parts = [text.format(limit) for limit, text in limits if limit is not None]
+    return f"a host is replaced {', or '.join(parts)}" if parts else "hosts are not replaced"
 
 
 def _status(found: PoolDetail) -> str:

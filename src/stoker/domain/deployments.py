@@ -9,6 +9,9 @@ from msgspec import Struct, field
 from stoker.domain.environment import Environment
 from stoker.domain.limits import RunLimits
 
+ISOLATIONS = ("fork", "host")
+"""What a run can have for itself: a process, or a host."""
+
 
 class Code(Struct, frozen=True, kw_only=True):
     """What one zygote imports. Deployments with equal code share zygotes.
@@ -67,7 +70,8 @@ class Deployment(Struct, kw_only=True):
         job_variables: What it sets of the pool's base job template.
         tags: Labels that its runs carry.
         timeout: Seconds that a run may take, its retries included; from the flow.
-        isolation: ``"fork"``: a process of its own on a shared host.
+        isolation: ``"fork"``: a process of its own on a shared host; ``"host"``: a host of its
+            own, launched ahead, used once.
         created: Seconds since the epoch.
         updated: Seconds since the epoch.
         code: What a zygote imports for it; the server fills it in.

@@ -35,6 +35,7 @@ class Host(Struct, kw_only=True):
         queues: Queues it serves; empty for all.
         state: Where in its life it is.
         slots: Runs it takes at a time.
+        once: Whether it takes one run in its life; it drains from the moment it has it.
         process: Its process, once known.
         token_hash: SHA-256 of the join token that it must show.
         requested: When a worker was asked for it, seconds since the epoch.
@@ -44,6 +45,9 @@ class Host(Struct, kw_only=True):
         idle_since: Since when it has no run.
         ended: When it was found dead.
         message: Why it is in its state, for people.
+        worn: Why it is to be replaced; empty where it is not.
+        replaces: The worn host that it was ordered to replace.
+        fence_after: Seconds of silence after which it ends its runs, as it was told last.
         infrastructure: The resolved job configuration of its lane.
     """
 
@@ -54,6 +58,7 @@ class Host(Struct, kw_only=True):
     queues: list[str] = field(default_factory=list[str])
     state: HostState = HostState.REQUESTED
     slots: int = 1
+    once: bool = False
     process: ProcessIdentity | None = None
     token_hash: str = ""
     requested: float = 0.0
@@ -63,6 +68,9 @@ class Host(Struct, kw_only=True):
     idle_since: float | None = None
     ended: float | None = None
     message: str = ""
+    worn: str = ""
+    replaces: str | None = None
+    fence_after: float = 0.0
     infrastructure: dict[str, Any] = field(default_factory=dict[str, Any])
 
     @property
@@ -82,12 +90,14 @@ class HostOrder(Struct, kw_only=True):
         host_id: Its id.
         process: Its process, where it was launched already.
         slots: Runs it takes at a time.
+        once: Whether it takes one run in its life.
         infrastructure: The resolved job configuration of its lane.
     """
 
     host_id: str
     process: ProcessIdentity | None
     slots: int
+    once: bool = False
     infrastructure: dict[str, Any] = field(default_factory=dict[str, Any])
 
 

@@ -15,6 +15,10 @@ class WarmKnobs(Struct, kw_only=True, frozen=True, omit_defaults=False):
         slots_per_host: Runs that one host takes at a time.
         idle_timeout: Seconds after which a host above the wanted number leaves; with 0 it
             leaves as soon as its last run ends and takes no other.
+        max_runs: Runs after which a host is replaced; None for any number.
+        max_age: Seconds after which a host is replaced; None for any time.
+        max_memory_growth: MB (10⁶ bytes) that the host's own processes, not its runs, may grow
+            by since they were warm, before it is replaced; None for any growth.
     """
 
     min: int = 0
@@ -22,6 +26,25 @@ class WarmKnobs(Struct, kw_only=True, frozen=True, omit_defaults=False):
     buffer: int = 0
     slots_per_host: int = 8
     idle_timeout: float = 300.0
+    max_runs: int | None = None
+    max_age: float | None = None
+    max_memory_growth: float | None = 256.0
+
+
+class HostTerms(Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """What a host goes by of its pool's settings.
+
+    Attributes:
+        fence_after: Seconds without an acknowledged heartbeat after which it ends its runs.
+        max_runs: See `WarmKnobs`, and so the others.
+        max_age: Seconds.
+        max_memory_growth: MB.
+    """
+
+    fence_after: float
+    max_runs: int | None = None
+    max_age: float | None = None
+    max_memory_growth: float | None = None
 
 
 class WorkPool(Struct, kw_only=True):
@@ -50,6 +73,16 @@ class WorkPool(Struct, kw_only=True):
     warm: WarmKnobs = WarmKnobs()
     fence_after: float = 600.0
     created: float = 0.0
+
+    @property
+    def terms(self) -> HostTerms:
+        """What its hosts go by."""
+        return HostTerms(
+            fence_after=self.fence_after,
+            max_runs=self.warm.max_runs,
+            max_age=self.warm.max_age,
+            max_memory_growth=self.warm.max_memory_growth,
+        )
 
 
 class WorkQueue(Struct, kw_only=True):

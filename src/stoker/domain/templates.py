@@ -206,10 +206,11 @@ def _fill(part: object, values: Json) -> object:
     return part
 
 
-def lane_of(pool: WorkPool, configuration: Json) -> str:
-    """Return the lane key: a content hash of the infrastructure alone."""
+def lane_of(pool: WorkPool, configuration: Json, isolation: str = "fork") -> str:
+    """Return the lane key: a content hash of the infrastructure, and of what is shared there."""
     infrastructure = infrastructure_of(configuration)
-    text = msgspec.json.encode([pool.type, infrastructure], order="deterministic")
+    shared = [] if isolation == "fork" else [isolation]
+    text = msgspec.json.encode([pool.type, infrastructure, *shared], order="deterministic")
     return hashlib.sha256(text).hexdigest()[:16]
 
 

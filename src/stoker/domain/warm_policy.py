@@ -1,6 +1,7 @@
 """The warm policy: how many hosts a lane wants, and which may leave."""
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from stoker.domain.pools import WarmKnobs
 
@@ -41,11 +42,32 @@ def wanted_hosts(knobs: WarmKnobs, demand: LaneDemand) -> int:
     return capped
 
 
+def once_knobs(warm: WarmKnobs, *, deployed: bool) -> WarmKnobs:
+    """Return a pool's knobs as they are for hosts that take one run each: ``max`` counts slots.
+
+    As long as something is deployed on them a spare one is ready, or ``buffer`` of them.
+
+    Example:
+        >>> once_knobs(WarmKnobs(max=2, slots_per_host=8), deployed=True)  # doctest: +ELLIPSIS
+        WarmKnobs(min=1, max=16, buffer=1, slots_per_host=1, ...)
+    """
+    most = warm.max * warm.slots_per_host
+    spare = min(most, max(1, warm.buffer))
+    return replace(
+        warm,
+        min=spare if deployed else 0,
+        max=most,
+        buffer=spare if deployed else warm.buffer,
+        slots_per_host=1,
+    )
+
+
 class IdleHost(Struct, frozen=True):
     """A host without a run, since ``idle_since`` (seconds since the epoch)."""
 
     id: str
     idle_since: float
+    worn: bool = False
 
 
 def hosts_to_drain(
@@ -53,7 +75,7 @@ def hosts_to_drain(
 ) -> list[str]:
     """Return the ids of the hosts that may leave: idle too long and above the wanted number.
 
-    The longest idle leave first.
+    Worn ones leave first, then the longest idle.
 
     Example:
         >>> hosts_to_drain(WarmKnobs(idle_timeout=60), LaneDemand(), 1, [IdleHost("h", 0.0)], 61.0)
@@ -63,5 +85,5 @@ def hosts_to_drain(
     if spare <= 0:
         return []
     old = [host for host in idle if now - host.idle_since >= knobs.idle_timeout]
-    old.sort(key=lambda host: host.idle_since)
+    old.sort(key=lambda host: (not host.worn, host.idle_since))
     return [host.id for host in old[:spare]]

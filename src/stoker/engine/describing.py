@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from stoker.domain.deployments import Deployment, Parameter, parameter_problems
+from stoker.domain.deployments import ISOLATIONS, Deployment, Parameter, parameter_problems
 from stoker.domain.errors import Invalid
 from stoker.domain.ids import new_id
 from stoker.domain.requests import PutDeployment
@@ -43,6 +43,7 @@ def describe(
     parameters: Mapping[str, Any] | None = None,
     job_variables: Mapping[str, Any] | None = None,
     tags: Iterable[str] = (),
+    isolation: str = "fork",
     project: str | Path | None = None,
 ) -> Deployment:
     """Describe the deployment of a flow; `put` stores it. See `Flow.deploy`.
@@ -71,6 +72,7 @@ def describe(
         parameters=parameters,
         job_variables=job_variables,
         tags=tags,
+        isolation=isolation,
         project=project,
     )
 
@@ -113,13 +115,17 @@ def described(
     parameters: Mapping[str, Any] | None,
     job_variables: Mapping[str, Any] | None,
     tags: Iterable[str],
+    isolation: str,
     project: str | Path | None,
 ) -> Deployment:
     """Describe the deployment of a flow whose place is known; see `describe`.
 
     Raises:
-        Invalid: The name or the parameters are impossible; says why.
+        Invalid: The name, the isolation or the parameters are impossible; says why.
     """
+    if isolation not in ISOLATIONS:
+        known = ", ".join(ISOLATIONS)
+        raise Invalid(f"isolation {isolation!r} is not known; there is: {known}")
     if not name or "/" in name:
         raise Invalid(f"a deployment's name must be there and have no '/' in it: {name!r}")
     folder = project_folder(file, project)
@@ -147,6 +153,7 @@ def described(
         job_variables=dict(job_variables or {}),
         tags=labels(tags, full_name),
         timeout=_whole_time(flow),
+        isolation=isolation,
         created=now,
         updated=now,
     )

@@ -26,6 +26,7 @@ def deployment_of(
     parameters: Mapping[str, Any] | None = None,
     job_variables: Mapping[str, Any] | None = None,
     tags: Iterable[str] = (),
+    isolation: str = "fork",
     project: str | Path | None = None,
 ) -> Deployment:
     """Import a file and describe the deployment of one of its flows; `put` stores it.
@@ -39,6 +40,7 @@ def deployment_of(
         parameters: Defaults for its runs.
         job_variables: What it sets of the pool's base job template.
         tags: Labels that its runs carry.
+        isolation: ``"fork"`` or ``"host"``; see `Flow.deploy`.
         project: The project folder; `project_of` the file by default.
 
     Raises:
@@ -61,6 +63,7 @@ def deployment_of(
         parameters=parameters,
         job_variables=job_variables,
         tags=tags,
+        isolation=isolation,
         project=folder,
     )
 

@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 import uvloop
 
+from stoker.domain.pools import HostTerms
 from stoker.host import linux, own_user
 from stoker.host.host_log import HostLog
 from stoker.host.outbox import Outbox
@@ -79,7 +80,8 @@ class Agent:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._on_stop_signal)
         loop.add_signal_handler(signal.SIGINT, self._on_stop_signal)
-        tasks = [loop.create_task(self._keep_connected()), loop.create_task(self._watch_fence())]
+        loops = (self._keep_connected(), self._watch_fence(), self._roster.wear.watch())
+        tasks = [loop.create_task(one) for one in loops]
         for task in tasks:
             task.add_done_callback(self._on_task_end)
         code = await self._left
@@ -150,13 +152,17 @@ class Agent:
     def on_welcome(self, welcome: wire.HostWelcome) -> None:
         """See `server_link.Owner`."""
         self._welcomed = True
-        self._fence_after = welcome.fence_after
+        self._go_by(welcome.terms)
         self.on_alive(linux.boot_time())
         self._roster.warm(welcome.warm)
 
+    def _go_by(self, terms: HostTerms) -> None:
+        self._fence_after = terms.fence_after
+        self._roster.wear.go_by(terms)
+
     def introduction(self) -> list[wire.FromHost | bytes]:
         """See `server_link.Owner`."""
-        return self._roster.introduction()
+        return [wire.TermsTaken(fence_after=self._fence_after), *self._roster.introduction()]
 
     def on_alive(self, at: float) -> None:
         """See `server_link.Owner`."""
@@ -179,6 +185,10 @@ class Agent:
                 self._roster.cancel((run_id, attempt), now=now)
             case wire.Warm(codes=codes):
                 self._roster.warm(codes)
+            case wire.NewTerms(terms=terms):
+                self._go_by(terms)
+                self.on_alive(self._alive)
+                self._link.send(wire.TermsTaken(fence_after=terms.fence_after))
             case wire.Drain():
                 self._roster.dismiss()
             case _:

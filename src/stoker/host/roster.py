@@ -15,16 +15,19 @@ from msgspec import Raw, Struct
 
 from stoker.domain.deployments import Code
 from stoker.domain.jobs import TIMEOUT_GRACE
+from stoker.domain.pools import HostTerms
 from stoker.domain.reports import Finished, HandedOver, Logged, Report
 from stoker.domain.runs import LogLine
 from stoker.domain.states import StateRecord, StateType
 from stoker.host.attempt import Attempt, Doom, Key, crashed, describe_exit, verdict
 from stoker.host.child_link import ERROR, ChildLink
+from stoker.host.departure import Departure
 from stoker.host.log_meter import LogMeter
 from stoker.host.outbox import Outbox
 from stoker.host.server_link import ServerLink
 from stoker.host.starved import Starved
 from stoker.host.strays import Sweeper
+from stoker.host.wear import Wear
 from stoker.host.zygote_link import Nest, ZygoteLink, ZygoteState
 from stoker.host.zygotes import ZygoteKey, Zygotes, key_of
 from stoker.ports.launcher import HostConfig
@@ -103,8 +106,8 @@ class Roster:
         self._stillborn: dict[ZygoteLink, int] = {}
         self._fence: float | None = None
         self._starved = Starved(self._place_again)
-        self._draining = False
-        self._dismissed = False
+        self._departure = Departure(once=config.once)
+        self.wear = Wear(HostTerms(fence_after=config.fence_after), self._say_worn, self._warm_pids)
         self._stopped = False
         self.sweeper = Sweeper(lambda: {zygote.pid for zygote in self.zygotes.all()})
         self.zygotes = Zygotes(nest, ZYGOTES, self, self, lambda key: bool(self._waiting.get(key)))
@@ -120,28 +123,33 @@ class Roster:
             if zygote.state is ZygoteState.READY
         ]
         messages.append(wire.Holding(runs=list(self._attempts)))
-        if self._draining:
+        if self.wear.reason:
+            messages.append(wire.HostWorn(reason=self.wear.reason))
+        if self._departure.draining:
             messages.append(wire.HostDraining(released=[]))
         return messages + [request for _, _, request in self._requests.values()]
 
     def assign(self, jobs: list[wire.Job]) -> None:
         """Take attempts; those that are known already are only acknowledged."""
         now = time.time()
-        keys = [(job.run_id, job.attempt) for job in jobs]
-        if self._draining:
-            known = [key for key in keys if key in self._attempts or key in self._over]
-            unknown = [key for key in keys if key not in known]
-            if unknown:
-                self._send(wire.Released(runs=unknown))
-            keys = known
-        else:
-            for key, job in zip(keys, jobs, strict=True):
-                if key not in self._attempts and key not in self._over:
-                    attempt = Attempt(job, now, {}, LogMeter(job.limits.max_log))
-                    self._attempts[key] = attempt
-                    self._place(attempt)
-        if keys:
-            self._send(wire.AssignAck(runs=keys))
+        taken: list[Key] = []
+        refused: list[Key] = []
+        for job in jobs:
+            key = job.run_id, job.attempt
+            known = key in self._attempts or key in self._over
+            if not known and not self._departure.may_take():
+                refused.append(key)
+                continue
+            taken.append(key)
+            if not known:
+                attempt = Attempt(job, now, {}, LogMeter(job.limits.max_log))
+                self._attempts[key] = attempt
+                self._departure.took_run()
+                self._place(attempt)
+        if refused:
+            self._send(wire.Released(runs=refused))
+        if taken:
+            self._send(wire.AssignAck(runs=taken))
 
     def cancel(self, key: Key, *, now: bool) -> None:
         """End an attempt on request."""
@@ -163,7 +171,7 @@ class Roster:
 
     def warm(self, codes: list[Code]) -> None:
         """Have zygotes of these codes; the most wanted come first."""
-        if self._draining:
+        if self._departure.draining:
             return
         for code in reversed(codes[:ZYGOTES]):
             try:
@@ -188,9 +196,9 @@ class Roster:
 
     def drain(self) -> None:
         """Take no new run, hand back those that no child has, and leave after the last one."""
-        if self._draining:
+        if self._departure.draining:
             return
-        self._draining = True
+        self._departure.draining = True
         waiting = [attempt for queue in self._waiting.values() for attempt in queue]
         self._waiting.clear()
         for attempt in waiting:
@@ -200,15 +208,23 @@ class Roster:
 
     def dismiss(self) -> None:
         """The server gives this host no run any more, and every earlier one is here."""
-        self._dismissed = True
+        self._departure.dismissed = True
         self.drain()
         self.leave_if_done()
+
+    def _say_worn(self, reason: str) -> None:
+        logger.info("this host is to be replaced: %s", reason)
+        self._send(wire.HostWorn(reason=reason))
+
+    def _warm_pids(self) -> list[int]:
+        """The agent's own pid and those of ready zygotes; none before one is."""
+        ready = [one.pid for one in self.zygotes.current() if one.state is ZygoteState.READY]
+        return [os.getpid(), *ready] if ready else []
 
     def leave_if_done(self) -> None:
         """Leave where that is wanted, no run is left, and none can be on its way here."""
         if (
-            self._draining
-            and (self._dismissed or not self._link.connected)
+            self._departure.is_due(connected=self._link.connected)
             and not self._running
             and all(attempt.finished for attempt in self._attempts.values())
         ):
@@ -274,6 +290,7 @@ class Roster:
         now = time.time()
         child.send(pipe.KIND_JOB, wire.encode(attempt.job))
         zygote.running += 1
+        self.wear.took_run()
         self._running[attempt.key] = (zygote, child)
         self._top_up(zygote)
         self._emit(
@@ -501,7 +518,7 @@ class Roster:
         }
         attempt.forget_timers()
         lost = attempt.lost_child and not child.job_unread
-        if not (child.spoke or attempt.doom or lost or self._draining):
+        if not (child.spoke or attempt.doom or lost or self._departure.draining):
             # It died while it waited: nothing of the user's has run. Where it had read the job
             # already, that may be chance once.
             attempt.lost_child = attempt.lost_child or not child.job_unread

@@ -17,6 +17,7 @@ class HostConfig(Struct, kw_only=True):
         api_url: The server.
         home: Folder for its spool and its runs' temporary folders.
         slots: Runs it takes at a time.
+        once: Whether it takes one run, and leaves after it.
         fence_after: Seconds without an acknowledged heartbeat after which it ends its runs.
         grace: Seconds that a run gets to end after SIGTERM.
     """
@@ -28,6 +29,7 @@ class HostConfig(Struct, kw_only=True):
     slots: int
     fence_after: float
     grace: float = 10.0
+    once: bool = False
 
 
 class Launch(Struct, kw_only=True):

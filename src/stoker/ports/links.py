@@ -6,6 +6,7 @@ from typing import Protocol
 from stoker.domain.deployments import Code
 from stoker.domain.hosts import HostOrder
 from stoker.domain.jobs import Job
+from stoker.domain.pools import HostTerms
 
 
 class HostLink(Protocol):
@@ -21,6 +22,10 @@ class HostLink(Protocol):
 
     def warm(self, codes: Sequence[Code]) -> None:
         """Tell it which zygotes it should hold."""
+        ...
+
+    def terms(self, terms: HostTerms) -> None:
+        """Tell it what it goes by from now on."""
         ...
 
     def drain(self) -> None:

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from stoker.domain.deployments import Deployment
+from msgspec.structs import replace
+
+from stoker.domain.deployments import ISOLATIONS, Deployment
 from stoker.domain.errors import Conflict, Invalid, NotFound
 from stoker.domain.hosts import HostState
 from stoker.domain.ids import new_id
@@ -59,7 +61,7 @@ def create_pool(unit: Unit, pool: WorkPool) -> WorkPool:
 
 
 def update_pool(unit: Unit, name: str, changes: Mapping[str, Any]) -> WorkPool:
-    """Change some fields of a pool.
+    """Change some fields of a pool; of its ``warm`` policy the knobs that are given.
 
     Raises:
         NotFound: There is no such pool.
@@ -67,9 +69,11 @@ def update_pool(unit: Unit, name: str, changes: Mapping[str, Any]) -> WorkPool:
     """
     pool = need_pool(unit.records, name)
     for field, value in changes.items():
-        setattr(pool, field, value)
+        setattr(pool, field, replace(pool.warm, **value) if field == "warm" else value)
     _check_pool(pool)
     unit.records.put_pool(pool)
+    if "warm" in changes or "fence_after" in changes:
+        unit.terms.update({host.id: pool.terms for host in unit.records.hosts(name)})
     if "base_job_template" in changes:
         for deployment in unit.records.deployments(name):
             _resolve(pool, deployment)
@@ -136,8 +140,9 @@ def put_deployment(unit: Unit, deployment: Deployment) -> Deployment:
     file, _, function = deployment.entrypoint.rpartition(":")
     if not file or not function:
         raise Invalid(f"entrypoint {deployment.entrypoint!r} is not like path/file.py:flow_name")
-    if deployment.isolation != "fork":
-        raise Invalid(f"isolation {deployment.isolation!r} is not known; there is: fork")
+    if deployment.isolation not in ISOLATIONS:
+        known = ", ".join(ISOLATIONS)
+        raise Invalid(f"isolation {deployment.isolation!r} is not known; there is: {known}")
     before = unit.records.deployment(deployment.full_name)
     deployment.id = before.id if before else new_id(unit.now)
     deployment.created = before.created if before else unit.now
@@ -163,6 +168,7 @@ def delete_deployment(unit: Unit, name: str) -> None:
         for run in queued:
             if run.deployment_id == deployment.id:
                 cancel(unit, run.id, "its deployment was deleted")
+    unit.demand.add(deployment.pool)
 
 
 def _follow(unit: Unit, pool: WorkPool, only: Deployment | None = None) -> None:
@@ -177,7 +183,8 @@ def _follow(unit: Unit, pool: WorkPool, only: Deployment | None = None) -> None:
                 continue
             variables = {**deployment.job_variables, **run.job_variables}
             try:
-                lane = lane_of(pool, resolve(pool.base_job_template, variables))
+                configuration = resolve(pool.base_job_template, variables)
+                lane = lane_of(pool, configuration, deployment.isolation)
             except Invalid as error:
                 cancel(unit, run.id, f"its work pool or deployment was changed: {error}")
             else:
@@ -189,7 +196,7 @@ def _resolve(pool: WorkPool, deployment: Deployment) -> None:
     configuration = resolve(pool.base_job_template, deployment.job_variables)
     deployment.code = code_of(deployment, configuration)
     deployment.limits = limits_of(configuration)
-    deployment.lane = lane_of(pool, configuration)
+    deployment.lane = lane_of(pool, configuration, deployment.isolation)
 
 
 def _check_name(name: str, what: str) -> None:
@@ -212,6 +219,10 @@ def _check_pool(pool: WorkPool) -> None:
         raise Invalid("min, buffer and idle_timeout are 0 or more")
     if warm.slots_per_host < 1 or warm.max < max(1, warm.min):
         raise Invalid("slots_per_host is 1 or more, max is 1 or more and not below min")
+    for name in ("max_runs", "max_age", "max_memory_growth"):
+        most: float | None = getattr(warm, name)
+        if most is not None and most <= 0:
+            raise Invalid(f"{name} is more than 0, or none")
     if pool.fence_after <= 0:
         raise Invalid("fence_after is more than 0 seconds")
     resolve(pool.base_job_template, {})

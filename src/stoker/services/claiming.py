@@ -32,7 +32,8 @@ def claim(unit: Unit, pool_name: str, ready: Sequence[ReadyHost]) -> None:
     Runs that are waited for go first: they may borrow what their waiters lend. The others go by
     queue priority, then age. The jobs are in ``unit.assigned``.
     """
-    hosts = [host for host in ready if host.pool == pool_name and host.id not in unit.draining]
+    taken = unit.draining | unit.used
+    hosts = [host for host in ready if host.pool == pool_name and host.id not in taken]
     pool = unit.records.pool(pool_name) if hosts else None
     if pool is None or pool.paused:
         return
@@ -224,7 +225,21 @@ class _Claim:
         unit.records.put_lease(lease)
         self._count(lease)
         _stamp(unit, run, host)
+        if host.once:
+            self._use_up(host, run)
         unit.assigned.setdefault(host.id, []).append(_job(run, target))
+
+    def _use_up(self, host: ReadyHost, run: FlowRun) -> None:
+        """It takes no other run, whatever happens to this one. The next is ordered at once."""
+        stored = self._unit.records.host(host.id)
+        if stored is not None:
+            stored.state = HostState.DRAINING
+            stored.message = f"used by flow run {run.id}"
+            stored.idle_since = None
+            self._unit.records.put_host(stored)
+        self._hosts = [one for one in self._hosts if one is not host]
+        self._unit.used.add(host.id)
+        self._unit.demand.add(self._pool.name)
 
     def _count(self, lease: Lease) -> None:
         usage = self._usage

@@ -80,6 +80,12 @@ class Dispatcher:
             self._drain(host_id)
         for host_id, jobs in unit.assigned.items():
             self._assign(host_id, jobs)
+        for host_id in unit.used:
+            self._ready.pop(host_id, None)
+        for host_id, terms in unit.terms.items():
+            link = self._links.get(host_id)
+            if link is not None:
+                link.terms(terms)
         for order in unit.cancels:
             link = self._links.get(order.host_id)
             if link is not None:
@@ -134,12 +140,15 @@ class Dispatcher:
         """A host's socket is open; before `add` it is given nothing."""
         self._links[host_id] = link
         self._ready.pop(host_id, None)
+        self._zygotes.pop(host_id, None)
         self._unacknowledged.pop(host_id, None)
 
     def add(self, host: ReadyHost, link: HostLink) -> None:
         """A host may be given runs from now on, if this is still its socket."""
         if self._links.get(host.id) is link:
             self._ready[host.id] = host
+            for zygote in self._zygotes.get(host.id, {}).values():
+                host.note_zygote(zygote.key, ready=zygote.ready)
 
     def disconnect(self, host_id: str, link: HostLink) -> None:
         """A host's socket is gone."""
@@ -165,11 +174,15 @@ class Dispatcher:
                 link.drop()
 
     def zygote(self, zygote: HostZygote) -> None:
-        """A host holds a zygote now, or could not make it."""
+        """A host holds a zygote now, or could not make it.
+
+        So it may be as warm now as the one that it replaces.
+        """
         self._zygotes.setdefault(zygote.host_id, {})[zygote.key] = zygote
         host = self._ready.get(zygote.host_id)
         if host is not None:
-            host.codes.add(zygote.key) if zygote.ready else host.codes.discard(zygote.key)
+            host.note_zygote(zygote.key, ready=zygote.ready)
+            self.on_demand(host.pool)
 
     def zygote_gone(self, host_id: str, key: str) -> None:
         """A host does not hold a zygote any more."""
@@ -177,11 +190,16 @@ class Dispatcher:
         host = self._ready.get(host_id)
         if host is not None:
             host.codes.discard(key)
+            host.failed.discard(key)
 
     @property
     def zygotes(self) -> list[HostZygote]:
         """What the connected hosts hold, and could not make."""
         return [one for of_host in self._zygotes.values() for one in of_host.values()]
+
+    def ready_hosts(self, pool: str) -> dict[str, ReadyHost]:
+        """A pool's hosts that may be given runs, by id."""
+        return {host.id: host for host in self._ready.values() if host.pool == pool}
 
     def warm(self, pool: str, lane: str, codes: list[Code]) -> None:
         """Tell a lane's hosts which zygotes they should hold."""

@@ -72,8 +72,10 @@ class Provisioner:
         members = [worker for worker, _ in self._workers.values() if worker.pool == pool]
         blocked = {lane: until for (of, lane), until in self._blocked.items() if of == pool}
 
+        ready = self._dispatcher.ready_hosts(pool)
+
         def work(unit: Unit) -> tuple[Plan, dict[str, list[HostOrder]]]:
-            decided = plan(unit, pool, members, blocked)
+            decided = plan(unit, pool, members, blocked, ready)
             orders = {one.id: orders_of(unit.records, one.id, pool) for one in members}
             return decided, orders
 
@@ -84,7 +86,7 @@ class Provisioner:
                 self._told[worker_id] = hosts
                 known[1].orders(hosts)
         now = self._clock.now()
-        due = [decided.next_idle] if decided.next_idle is not None else []
+        due = [at for at in (decided.next_idle, decided.patience) if at is not None]
         due += [until for until in blocked.values() if until > now]
         if due:
             self._poke_later(pool, max(0.0, min(due) - now))

@@ -152,6 +152,24 @@ def renew(unit: Unit, host_id: str, lease_until: float) -> bool:
     return True
 
 
+def worn(unit: Unit, host_id: str, reason: str) -> None:
+    """A host is to be replaced. It takes runs until its replacement is as warm."""
+    host = unit.records.host(host_id)
+    if host is None or host.worn or not host.is_present:
+        return
+    host.worn = host.message = reason
+    unit.records.put_host(host)
+    unit.demand.add(host.pool)
+
+
+def terms_taken(unit: Unit, host_id: str, fence_after: float) -> None:
+    """A host goes by this ``fence_after`` now: it ends its runs by itself no later."""
+    host = unit.records.host(host_id)
+    if host is not None and host.fence_after != fence_after:
+        host.fence_after = fence_after
+        unit.records.put_host(host)
+
+
 def ready_host(unit: Unit, host: Host) -> ReadyHost:
     """What claiming needs to know of a host."""
     return ReadyHost(
@@ -163,6 +181,7 @@ def ready_host(unit: Unit, host: Host) -> ReadyHost:
         requested=host.requested,
         launched=host.launched,
         registered=host.registered or unit.now,
+        once=host.once,
     )
 
 

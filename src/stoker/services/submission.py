@@ -82,7 +82,8 @@ def _accept(request: StartRun, catalogue: _Catalogue, now: float) -> FlowRun:
     if request.job_variables:
         pool = catalogue.pool(deployment.pool)
         both = {**deployment.job_variables, **request.job_variables}
-        lane = lane_of(pool, resolve(pool.base_job_template, both))
+        configuration = resolve(pool.base_job_template, both)
+        lane = lane_of(pool, configuration, deployment.isolation)
     return FlowRun(
         id=new_id(now),
         name=request.name or readable_name(),

@@ -77,7 +77,8 @@ def _silent(unit: Unit, host: Host, rules: SweepRules) -> None:
     since = max(host.lease_until - rules.lease, rules.up_since)
     silent_for = unit.now - since
     pool = unit.records.pool(host.pool)
-    if silent_for > (pool.fence_after if pool is not None else 600.0):
+    # It may not have heard yet that its pool's was lowered.
+    if silent_for > max(host.fence_after, pool.fence_after if pool is not None else 0.0):
         lost(unit, host.id, f"silent for {silent_for:.0f} s, beyond its pool's fence_after")
     elif silent_for > rules.lease and host.state is HostState.UP:
         host.state = HostState.UNREACHABLE

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from stoker.domain.jobs import Job
+from stoker.domain.pools import HostTerms
 from stoker.domain.runs import FlowRun
 from stoker.ports.store import Records
 
@@ -21,7 +22,9 @@ class ReadyHost:
         requested: When it was asked for, seconds since the epoch.
         launched: When its process had been started.
         registered: When it registered.
+        once: Whether it takes one run in its life.
         codes: Keys of the zygotes that it holds.
+        failed: Keys of the codes that it could not import.
     """
 
     id: str
@@ -32,7 +35,15 @@ class ReadyHost:
     requested: float
     launched: float | None
     registered: float
+    once: bool = False
     codes: set[str] = field(default_factory=set[str])
+    failed: set[str] = field(default_factory=set[str])
+
+    def note_zygote(self, key: str, *, ready: bool) -> None:
+        """It has imported a code, or could not."""
+        right, wrong = (self.codes, self.failed) if ready else (self.failed, self.codes)
+        right.add(key)
+        wrong.discard(key)
 
     def serves(self, queue: str) -> bool:
         """Whether it takes runs of a queue."""
@@ -63,6 +74,8 @@ class Unit:
         resumed: ``(waiter, run waited for)`` of the waits that are over.
         cancels: Attempts to end.
         draining: Hosts to drain; they are given no run in this transaction either.
+        terms: What hosts go by from now on, by host.
+        used: Hosts that were given the one run that they take.
         logged: Runs with new log lines.
     """
 
@@ -75,4 +88,6 @@ class Unit:
     resumed: list[tuple[str, FlowRun]] = field(default_factory=list[tuple[str, FlowRun]])
     cancels: list[CancelOrder] = field(default_factory=list[CancelOrder])
     draining: set[str] = field(default_factory=set[str])
+    terms: dict[str, HostTerms] = field(default_factory=dict[str, HostTerms])
+    used: set[str] = field(default_factory=set[str])
     logged: set[str] = field(default_factory=set[str])

@@ -32,6 +32,7 @@ class Order(Struct, kw_only=True):
     parameters: dict[str, Any] = field(default_factory=dict[str, Any])
     job_variables: dict[str, Any] = field(default_factory=dict[str, Any])
     tags: list[str] = field(default_factory=list[str])
+    isolation: str = "fork"
     project: str
 
 
@@ -64,6 +65,7 @@ def main() -> None:
                 parameters=order.parameters,
                 job_variables=order.job_variables,
                 tags=order.tags,
+                isolation=order.isolation,
                 project=order.project,
             )
             for function in flows_of(order)

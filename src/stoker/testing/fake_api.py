@@ -10,6 +10,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from stoker.domain.deployments import Code
+from stoker.domain.pools import HostTerms
 from stoker.domain.reports import Finished, Logged, Report
 from stoker.wire import host as wire
 
@@ -36,6 +37,7 @@ class FakeApi:
         refusal: What hosts are told in place of a welcome.
         heartbeat: Seconds between heartbeats.
         fence_after: Seconds; see `HostConfig`.
+        limits: The rest of their `HostTerms`.
     """
 
     def __init__(self) -> None:
@@ -49,6 +51,7 @@ class FakeApi:
         self.refusal: wire.HostRefused | None = None
         self.heartbeat = 5.0
         self.fence_after = 600.0
+        self.limits: dict[str, Any] = {}
         self.port = 0
         self.connections = 0
         self._seen: set[tuple[str, int, int]] = set()
@@ -96,7 +99,9 @@ class FakeApi:
                 await connection.send(wire.encode(self.refusal))
                 return
             welcome = wire.HostWelcome(
-                heartbeat=self.heartbeat, fence_after=self.fence_after, warm=self.warm
+                heartbeat=self.heartbeat,
+                terms=HostTerms(fence_after=self.fence_after, **self.limits),
+                warm=self.warm,
             )
             await connection.send(wire.encode(welcome))
             self._connection = connection

@@ -33,6 +33,7 @@ class HostProcess:
         fence_after: Seconds; see `HostConfig`.
         through: A command that starts its agent, for example as another user.
         log: File that gets its log; this process's standard error by default.
+        once: Whether it takes one run in its life.
 
     Example:
         >>> async def one_run(project: Path, home: Path) -> Finished:
@@ -55,6 +56,7 @@ class HostProcess:
         fence_after: float = 600.0,
         through: Sequence[str] = (),
         log: Path | None = None,
+        once: bool = False,
     ) -> None:
         self.id = new_id(0.0)
         self.api = api
@@ -71,6 +73,7 @@ class HostProcess:
             slots=slots,
             fence_after=fence_after,
             grace=grace,
+            once=once,
         )
         self._runs = 0
         self.process: asyncio.subprocess.Process | None = None

@@ -222,6 +222,7 @@ class Harness:
         parameters: Mapping[str, Any] | None = None,
         job_variables: Mapping[str, Any] | None = None,
         tags: Sequence[str] = (),
+        isolation: str = "fork",
         project: str | Path | None = None,
     ) -> dict[str, Deployment]:
         """Deploy flows of a file, and return the deployments by function.
@@ -237,6 +238,7 @@ class Harness:
             parameters: Defaults of the runs' parameters.
             job_variables: What they set of the pool's base job template.
             tags: Labels.
+            isolation: ``"fork"`` or ``"host"``.
             project: Folder from which runs import, and where they start; the file's own by
                 default.
 
@@ -253,6 +255,7 @@ class Harness:
             parameters=dict(parameters or {}),
             job_variables=dict(job_variables or {}),
             tags=list(tags),
+            isolation=isolation,
             project=str(project or path.parent),
         )
         done = subprocess.run(

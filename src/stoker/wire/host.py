@@ -6,6 +6,7 @@ from msgspec import Raw, Struct
 from stoker.domain.deployments import Code
 from stoker.domain.hosts import ProcessIdentity
 from stoker.domain.jobs import Job
+from stoker.domain.pools import HostTerms
 from stoker.domain.reports import Frame
 from stoker.domain.requests import Request
 
@@ -84,6 +85,18 @@ class ZygoteChanged(Struct, tag="zygote", kw_only=True, omit_defaults=True):
     faults: list[str] = []
 
 
+class TermsTaken(Struct, tag="terms_taken", kw_only=True):
+    """The host goes by the terms that it was told last; this is their ``fence_after``."""
+
+    fence_after: float
+
+
+class HostWorn(Struct, tag="worn", kw_only=True):
+    """The host is to be replaced, and takes runs until it is."""
+
+    reason: str
+
+
 class HostDraining(Struct, tag="draining", kw_only=True):
     """The host takes no new run (it got SIGTERM). ``released`` never reached a child."""
 
@@ -105,6 +118,8 @@ FromHost = (
     | HostRequest
     | ForgetRequest
     | ZygoteChanged
+    | TermsTaken
+    | HostWorn
     | HostDraining
     | Released
 )
@@ -116,11 +131,11 @@ FromHost = (
 class HostWelcome(Struct, tag="welcome", kw_only=True):
     """The host is known. ``warm`` are the codes whose zygotes it should hold, most wanted first.
 
-    ``heartbeat`` and ``fence_after`` are in seconds.
+    ``heartbeat`` is in seconds.
     """
 
     heartbeat: float
-    fence_after: float
+    terms: HostTerms
     warm: list[Code]
 
 
@@ -174,12 +189,27 @@ class Warm(Struct, tag="warm", kw_only=True):
     codes: list[Code]
 
 
+class NewTerms(Struct, tag="terms", kw_only=True):
+    """Its pool was changed: go by these terms from now on."""
+
+    terms: HostTerms
+
+
 class Drain(Struct, tag="drain", kw_only=True):
     """Take no new run, and leave when the last one has ended."""
 
 
 ToHost = (
-    HostWelcome | HostRefused | Assign | FramesAck | HeartbeatAck | Reply | CancelRun | Warm | Drain
+    HostWelcome
+    | HostRefused
+    | Assign
+    | FramesAck
+    | HeartbeatAck
+    | Reply
+    | CancelRun
+    | Warm
+    | NewTerms
+    | Drain
 )
 
 

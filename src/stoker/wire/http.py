@@ -54,13 +54,26 @@ class PoolCreate(Struct, kw_only=True):
     fence_after: float = 600.0
 
 
+class KnobChanges(Struct, kw_only=True):
+    """Some of the `WarmKnobs`: what is left out stays as it is."""
+
+    min: int | UnsetType = UNSET
+    max: int | UnsetType = UNSET
+    buffer: int | UnsetType = UNSET
+    slots_per_host: int | UnsetType = UNSET
+    idle_timeout: float | UnsetType = UNSET
+    max_runs: int | UnsetType | None = UNSET
+    max_age: float | UnsetType | None = UNSET
+    max_memory_growth: float | UnsetType | None = UNSET
+
+
 class PoolUpdate(Struct, kw_only=True):
     """Body of ``PATCH /api/work-pools/{name}``: what is left out stays as it is."""
 
     paused: bool | UnsetType = UNSET
     base_job_template: dict[str, Any] | UnsetType = UNSET
     concurrency_limit: int | UnsetType | None = UNSET
-    warm: WarmKnobs | UnsetType = UNSET
+    warm: KnobChanges | UnsetType = UNSET
     fence_after: float | UnsetType = UNSET
 
 

@@ -107,6 +107,7 @@ class Fleet:
             slots=order.slots,
             fence_after=self._config.fence_after,
             grace=self._config.grace,
+            once=order.once,
         )
         try:
             launch = Launch(config=config, infrastructure=order.infrastructure)

@@ -231,6 +231,10 @@ class Party:
                 return message
             self._unread.append(message)
 
+    def heard(self, *kinds: type) -> bool:
+        """Whether it was told something of these kinds before what was heard last."""
+        return any(isinstance(message, kinds) for message in self._unread)
+
     def close(self) -> None:
         self._open.close()
 

@@ -6,7 +6,8 @@ import threading
 import msgspec
 import pytest
 
-from stoker.wire.http import Health, PoolDetail, Problem, RunPage
+from stoker.domain.pools import WarmKnobs
+from stoker.wire.http import Health, KnobChanges, PoolDetail, Problem, RunPage
 
 
 def problem(answer) -> tuple[int, str, str]:
@@ -148,6 +149,7 @@ def test_waiting_answers_with_the_run_as_it_is_after_the_time(server):
         ("POST", "/api/work-pools", {"name": "a/b"}, 422, "Invalid", "cannot name"),
         ("POST", "/api/work-pools", {"name": "a", "warm": {"max": 0}}, 422, "Invalid", "max"),
         ("PATCH", "/api/work-pools/pool", {"warm": {"min": "x"}}, 422, "Invalid", "warm"),
+        ("PATCH", "/api/work-pools/pool", {"fence_after": 1}, 422, "Invalid", "15 seconds or more"),
         ("PUT", "/api/work-pools/x/queues/q", {}, 404, "NotFound", "no work pool 'x'"),
         ("PUT", "/api/work-pools/pool/queues/q", {"priority": 0}, 422, "Invalid", "priority"),
         ("GET", "/api/deployments/f/x", None, 404, "NotFound", "no deployment 'f/x'"),
@@ -189,3 +191,16 @@ def test_the_api_describes_itself(shared):
     assert document["openapi"].startswith("3.1")
     assert "/api/flow-runs/{run_id}/logs" in document["paths"]
     assert "StartRun" in json.dumps(document["components"]["schemas"])
+
+
+def test_a_change_of_some_knobs_leaves_the_others(shared):
+    shared.call("POST", "/api/work-pools", {"name": "knobs", "warm": {"min": 1, "max": 7}})
+    changed = shared.call("PATCH", "/api/work-pools/knobs", {"warm": {"max_runs": 20}}).json
+    assert (changed["warm"]["min"], changed["warm"]["max"]) == (1, 7)
+    assert changed["warm"]["max_runs"] == 20
+    changed = shared.call("PATCH", "/api/work-pools/knobs", {"warm": {"max_runs": None}}).json
+    assert (changed["warm"]["max"], changed["warm"]["max_runs"]) == (7, None)
+
+
+def test_every_knob_can_be_changed():
+    assert KnobChanges.__struct_fields__ == WarmKnobs.__struct_fields__

@@ -39,8 +39,10 @@ def test_create_sends_the_knobs_given_and_the_defaults(stoker, api):
     sent = api.requests[0].json()
     assert (sent["name"], sent["type"], sent["concurrency_limit"]) == ("p", "process", None)
     assert sent["warm"] == {
-        "min": 1, "max": 4, "buffer": 0, "slots_per_host": 3, "idle_timeout": 0.0
+        "min": 1, "max": 4, "buffer": 0, "slots_per_host": 3, "idle_timeout": 0.0,
+        "max_runs": None, "max_age": None, "max_memory_growth": 256.0,
     }  # fmt: skip
+    assert sent["fence_after"] == 600.0
 
 
 def test_create_sends_a_template_from_a_file(stoker, api, tmp_path):
@@ -128,16 +130,32 @@ def test_ls_and_inspect_as_json_are_the_records(stoker):
 
 def test_inspect_shows_queues_workers_and_hosts(stoker):
     out = stoker("work-pool", "inspect", "p").out
-    for text in ("2 to 9, 8 slots each", "fast", "paused", "tidy-owl", "box", "h1"):
+    for text in (
+        "2 to 9, 8 slots each",
+        "replaced when grown by 256 MB",
+        "fast",
+        "paused",
+        "tidy-owl",
+        "box",
+        "h1",
+    ):
         assert text in out
 
 
 def test_update_changes_only_what_is_given(stoker, api):
     stoker("work-pool", "update", "p", "--max", "5")
-    sent = api.requests[-1].json()
-    assert sent == {
-        "warm": {"min": 2, "max": 5, "buffer": 0, "slots_per_host": 8, "idle_timeout": 300.0}
-    }
+    assert api.requests[-1].json() == {"warm": {"max": 5}}
+    stoker("work-pool", "update", "p", "--fence-after", "60")
+    assert api.requests[-1].json() == {"fence_after": 60.0}
+
+
+def test_knobs_of_recycling_are_numbers_or_none(stoker, api):
+    options = ("--max-runs", "20", "--max-age", "none", "--max-memory-growth", "1.5")
+    stoker("work-pool", "update", "p", *options)
+    warm = {"max_runs": 20, "max_age": None, "max_memory_growth": 1.5}
+    assert api.requests[-1].json() == {"warm": warm}
+    for options in (("--max-runs", "0"), ("--max-age", "x"), ("--max-memory-growth", "0")):
+        assert options[0] in stoker("work-pool", "update", "p", *options, code=2).err
 
 
 def test_update_without_an_option_is_a_usage_error(stoker, api):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stoker.domain.deployments import Deployment
+from stoker.domain.deployments import ISOLATIONS, Deployment
 from stoker.domain.errors import Invalid
 from stoker.domain.limits import RunLimits, limits_of
 from stoker.domain.pools import WorkPool
@@ -234,3 +234,10 @@ def test_null_takes_a_variable_away():
 def test_a_template_whose_environment_is_none_is_refused():
     with pytest.raises(Invalid, match="env must be of type object"):
         resolve({"job_configuration": {"env": "A=1"}}, {})
+
+
+def test_runs_that_share_no_host_have_a_lane_of_their_own():
+    pool = WorkPool(id="", name="p")
+    configuration = resolve(PROCESS_TEMPLATE, {})
+    shared, own = (lane_of(pool, configuration, isolation) for isolation in ISOLATIONS)
+    assert shared == lane_of(pool, configuration) != own

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stoker.domain.pools import WarmKnobs
-from stoker.domain.warm_policy import IdleHost, LaneDemand, hosts_to_drain, wanted_hosts
+from stoker.domain.warm_policy import IdleHost, LaneDemand, hosts_to_drain, once_knobs, wanted_hosts
 
 
 @st.composite
@@ -82,3 +82,24 @@ def test_without_demand_the_old_go_down_to_the_least(knob, present):
     idle = [IdleHost(str(n), 0.0) for n in range(present)]
     leaving = hosts_to_drain(knob, LaneDemand(), present, idle, 10_000.0)
     assert present - len(leaving) == min(present, knob.min)
+
+
+@pytest.mark.parametrize(
+    ("options", "deployed", "numbers"),
+    [
+        ({}, True, (1, 32, 1)),
+        ({}, False, (0, 32, 0)),
+        ({"buffer": 3}, True, (3, 32, 3)),
+        ({"min": 5, "max": 5, "slots_per_host": 2}, True, (1, 10, 1)),
+        ({"max": 1, "slots_per_host": 1, "buffer": 9}, True, (1, 1, 1)),
+    ],
+)
+def test_hosts_that_take_one_run_have_knobs_of_their_own(options, deployed, numbers):
+    found = once_knobs(WarmKnobs(**options), deployed=deployed)
+    assert (found.min, found.max, found.buffer) == numbers
+    assert found.slots_per_host == 1
+
+
+def test_worn_hosts_leave_before_those_that_have_been_idle_for_longer():
+    idle = [IdleHost("old", 0.0), IdleHost("worn", 5.0, worn=True)]
+    assert hosts_to_drain(WarmKnobs(min=1), LaneDemand(), 2, idle, 1000.0) == ["worn"]

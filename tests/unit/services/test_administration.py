@@ -37,17 +37,22 @@ def test_a_new_pool_has_an_id_a_template_and_a_default_queue(world):
         ({"name": "a\nb"}, "cannot name a work pool"),
         ({"name": "x" * 201}, "cannot name a work pool"),
         ({"concurrency_limit": -1}, "a concurrency limit is 0 or more"),
-        ({"warm": WarmKnobs(min=-1)}, "0 or more"),
-        ({"warm": WarmKnobs(buffer=-1)}, "0 or more"),
-        ({"warm": WarmKnobs(idle_timeout=-1)}, "0 or more"),
-        ({"warm": WarmKnobs(slots_per_host=0)}, "slots_per_host is 1 or more"),
-        ({"warm": WarmKnobs(max=0)}, "max is 1 or more"),
-        ({"warm": WarmKnobs(min=5, max=4)}, "not below min"),
+        ({"warm": {"min": -1}}, "0 or more"),
+        ({"warm": {"buffer": -1}}, "0 or more"),
+        ({"warm": {"idle_timeout": -1}}, "0 or more"),
+        ({"warm": {"slots_per_host": 0}}, "slots_per_host is 1 or more"),
+        ({"warm": {"max": 0}}, "max is 1 or more"),
+        ({"warm": {"min": 5, "max": 4}}, "not below min"),
+        ({"warm": {"max_runs": 0}}, "max_runs is more than 0, or none"),
+        ({"warm": {"max_age": 0.0}}, "max_age is more than 0"),
+        ({"warm": {"max_memory_growth": -1.0}}, "max_memory_growth is more than 0"),
         ({"fence_after": 0.0}, "fence_after is more than 0 seconds"),
         ({"base_job_template": {"variables": 1}}, "no base job template"),
     ],
 )
 def test_an_impossible_pool_is_refused(world, fields, message):
+    if "warm" in fields:
+        fields = {"warm": WarmKnobs(**fields["warm"])}
     with pytest.raises(Invalid, match=message):
         world.pool(**{"name": "new", **fields})
     assert world.read(lambda records: records.pool("new")) is None
@@ -66,7 +71,7 @@ def test_a_name_is_taken_once(world):
 def test_a_change_is_checked_and_leaves_the_rest(world):
     before = world.read(lambda records: records.pool("pool"))
     with pytest.raises(Invalid):
-        update(world, warm=WarmKnobs(max=0))
+        update(world, warm={"max": 0})
     assert world.read(lambda records: records.pool("pool")) == before
     changed = update(world, concurrency_limit=3)
     assert (changed.concurrency_limit, changed.warm) == (3, before.warm)
@@ -140,7 +145,7 @@ def test_a_queue_is_replaced_by_name(world):
         ({"entrypoint": "flows.py"}, Invalid, "is not like path/file.py:flow_name"),
         ({"entrypoint": ":f"}, Invalid, "is not like"),
         ({"entrypoint": "flows.py:"}, Invalid, "is not like"),
-        ({"isolation": "host"}, Invalid, "there is: fork"),
+        ({"isolation": "vm"}, Invalid, "there is: fork, host"),
         ({"job_variables": {"cpu": 1}}, Invalid, "no variable 'cpu'"),
         ({"job_variables": {"env": ["A"]}}, Invalid, "must be of type object"),
     ],
@@ -189,3 +194,10 @@ def test_deleting_a_pool_cancels_what_a_deployment_that_moved_has_left_in_it(wor
     delete(world)
     found = world.run(run)
     assert (found.state.name, found.state.message) == ("Cancelled", "its work pool was deleted")
+
+
+def test_knobs_that_are_not_given_stay_as_they_are(world):
+    update(world, warm={"max": 9, "max_runs": 5, "max_memory_growth": None})
+    pool = update(world, warm={"min": 2})
+    assert pool.warm == WarmKnobs(min=2, max=9, max_runs=5, max_memory_growth=None)
+    assert update(world, warm={"max_runs": None}).warm.max_runs is None

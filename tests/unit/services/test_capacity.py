@@ -3,7 +3,7 @@
 import pytest
 
 from stoker.domain.hosts import HostState
-from stoker.domain.pools import Machine, WarmKnobs, Worker
+from stoker.domain.pools import Machine, Worker
 from stoker.domain.requests import StartRun
 from stoker.services import administration
 from stoker.services.capacity import orders_of, plan
@@ -25,7 +25,7 @@ def one_worker(name: str = "w", **fields) -> Worker:
 
 
 def knobs(world, **fields) -> None:
-    changes = {"warm": WarmKnobs(**fields)}
+    changes = {"warm": fields}
     world.do(lambda unit: administration.update_pool(unit, "pool", changes))
 
 
@@ -36,7 +36,7 @@ def queue(world, number: int, deployment: str = "f/d", **fields) -> list[str]:
 
 def planned(world, *workers: Worker, blocked=None):
     found = workers or (one_worker(),)
-    return world.do(lambda unit: plan(unit, "pool", found, blocked or {}))
+    return world.do(lambda unit: plan(unit, "pool", found, blocked or {}, world.ready))
 
 
 def asked(world, *workers: Worker, **fields) -> int:
@@ -109,7 +109,7 @@ def test_a_queues_limit_holds_demand_back(world):
 def test_a_pools_limit_is_shared_by_its_queues(world):
     world.queue("q", priority=1)
     world.deployment("q", queue="q")
-    changes = {"concurrency_limit": 3, "warm": WarmKnobs(slots_per_host=1, max=50)}
+    changes = {"concurrency_limit": 3, "warm": {"slots_per_host": 1, "max": 50}}
     world.do(lambda unit: administration.update_pool(unit, "pool", changes))
     queue(world, 2, "f/q")
     queue(world, 10)
@@ -126,19 +126,20 @@ def test_nothing_is_launched_in_a_lane_whose_launches_fail_until_its_time(world)
 
 def test_without_a_worker_nothing_is_asked_for(world):
     queue(world, 1)
-    assert world.do(lambda unit: plan(unit, "pool", [], {})).requested == []
+    assert world.do(lambda unit: plan(unit, "pool", [], {}, {})).requested == []
     assert asked(world, one_worker(draining=True)) == 0
 
 
 def test_a_pool_that_is_gone_needs_nothing(world):
-    assert world.do(lambda unit: plan(unit, "gone", [], {})).requested == []
+    assert world.do(lambda unit: plan(unit, "gone", [], {}, {})).requested == []
 
 
 # Lanes
 
 
 def lanes(world) -> None:
-    changes = {"base_job_template": TEMPLATE, "warm": WarmKnobs(min=1, slots_per_host=1, max=2)}
+    warm = {"min": 1, "slots_per_host": 1, "max": 2}
+    changes = {"base_job_template": TEMPLATE, "warm": warm}
     world.do(lambda unit: administration.update_pool(unit, "pool", changes))
 
 

@@ -58,6 +58,9 @@ class Link:
     def warm(self, codes) -> None:
         self._say("warm", list(codes))
 
+    def terms(self, terms) -> None:
+        self._say("terms", terms)
+
     def drain(self) -> None:
         self._say("drain", None)
 

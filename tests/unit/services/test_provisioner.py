@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from stoker.domain.hosts import Host
-from stoker.domain.pools import Machine, WarmKnobs, Worker
+from stoker.domain.pools import Machine, Worker
 from stoker.services import administration, provisioner
 from stoker.services.dispatcher import Dispatcher
 from stoker.services.provisioner import MAX_BACKOFF, Provisioner
@@ -60,7 +60,7 @@ class Office:
         self.provisioner = Provisioner(self.dispatcher, self.clock)
 
     def knobs(self, **fields) -> None:
-        changes = {"warm": WarmKnobs(**fields)}
+        changes = {"warm": fields}
         self.world.do(lambda unit: administration.update_pool(unit, "pool", changes))
 
     def run(self, main) -> None:

@@ -264,8 +264,7 @@ def test_a_host_is_idle_since_its_last_run_ended(world):
 
 @pytest.mark.parametrize(("least", "state"), [(0, HostState.DRAINING), (1, HostState.UP)])
 def test_with_no_time_to_idle_a_host_leaves_after_its_run_and_takes_no_other(world, least, state):
-    knobs = administration.WorkPool(id="", name="").warm
-    warm = type(knobs)(min=least, idle_timeout=0.0)
+    warm = {"min": least, "idle_timeout": 0.0}
     world.do(lambda unit: administration.update_pool(unit, "pool", {"warm": warm}))
     world.host(slots=1)
     first, second = world.submit(), world.submit()

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from stoker.flows import Flow, flow
     from stoker.futures import allow_failure, unmapped
     from stoker.logging import get_run_logger
+    from stoker.serving import aserve, serve
     from stoker.states import State
     from stoker.tasks import Task, task
 
@@ -23,9 +24,11 @@ __all__ = [
     "__version__",
     "allow_failure",
     "arun_deployment",
+    "aserve",
     "flow",
     "get_run_logger",
     "run_deployment",
+    "serve",
     "task",
     "unmapped",
 ]
@@ -36,9 +39,11 @@ _HOMES = {
     "Task": "tasks",
     "allow_failure": "futures",
     "arun_deployment": "deployments",
+    "aserve": "serving",
     "flow": "flows",
     "get_run_logger": "logging",
     "run_deployment": "deployments",
+    "serve": "serving",
     "task": "tasks",
     "unmapped": "futures",
 }

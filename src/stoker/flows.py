@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import os
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from types import MethodType
@@ -308,6 +309,87 @@ class Flow(Generic[P, R_co]):
             project=project,
         )
         return describing.put(deployment)
+
+    def to_deployment(
+        self,
+        name: str | None = None,
+        *,
+        parameters: dict[str, Any] | None = None,
+        description: str | None = None,
+        tags: Iterable[str] = (),
+        job_variables: dict[str, Any] | None = None,
+        project: "str | Path | None" = None,
+    ) -> "Deployment":
+        """Describe the deployment ``"flow/name"`` of this flow, for `stoker.serve`.
+
+        Args:
+            name: The deployment's own name; the flow's by default. Of the path of a Python file
+                (``__file__``) it is the last part, without ``.py``.
+            parameters: Defaults for its runs.
+            description: What it is for; the flow's by default.
+            tags: Labels that its runs carry.
+            job_variables: What it sets of the base job template, for example ``env``.
+            project: The folder that is first on ``sys.path`` and the working directory of its
+                runs; see `stoker.deployments.project_of` for the default.
+
+        Raises:
+            Invalid: The flow cannot be found again by its file and name; says why.
+        """
+        from stoker.engine import describing
+
+        return describing.describe(
+            self,
+            self.name if name is None else os.path.basename(name).removesuffix(".py"),
+            parameters=parameters,
+            description=description,
+            tags=tags,
+            job_variables=job_variables,
+            project=project,
+        )
+
+    def serve(
+        self,
+        name: str | None = None,
+        *,
+        parameters: dict[str, Any] | None = None,
+        description: str | None = None,
+        tags: Iterable[str] = (),
+        job_variables: dict[str, Any] | None = None,
+        project: "str | Path | None" = None,
+        limit: int | None = None,
+        print_starting_message: bool = True,
+    ) -> None:
+        """Serve the deployment ``"flow/name"`` of this flow until Ctrl-C or SIGTERM.
+
+        See `stoker.serve`, and `to_deployment` for the other parameters.
+
+        Args:
+            name: The deployment's own name; the flow's by default.
+            parameters: Defaults for its runs.
+            description: What it is for; the flow's by default.
+            tags: Labels that its runs carry.
+            job_variables: What it sets of the base job template, for example ``env``.
+            project: The folder that its runs import from, and where they start.
+            limit: Runs at a time.
+            print_starting_message: Whether to say how runs are started, once it serves.
+
+        Example:
+            ```python
+            if __name__ == "__main__":
+                etl.serve("nightly", parameters={"day": "today"})
+            ```
+        """
+        from stoker.serving import serve
+
+        deployment = self.to_deployment(
+            name,
+            parameters=parameters,
+            description=description,
+            tags=tags,
+            job_variables=job_variables,
+            project=project,
+        )
+        serve(deployment, limit=limit, print_starting_message=print_starting_message)
 
 
 @overload

@@ -40,7 +40,7 @@ def live_server(home: Path) -> str | None:
     server = read_server_file(home)
     # The lock is tried only beside a live process: trying takes it for a moment, which a
     # server that starts would take for another server.
-    if server is None or not _lives(server) or not _locked(home / "server.lock"):
+    if server is None or not lives(server) or not _locked(home / "server.lock"):
         return None
     return server.url
 
@@ -53,7 +53,8 @@ def read_server_file(home: Path) -> ServerFile | None:
         return None
 
 
-def _lives(server: ServerFile) -> bool:
+def lives(server: ServerFile) -> bool:
+    """Whether the process that wrote a server file still lives."""
     machine = this_machine()
     return server.boot_id == machine.boot_id and is_alive(
         ProcessIdentity(server.pid, server.started, machine)

@@ -69,6 +69,7 @@ class Deployment(Struct, kw_only=True):
         signature: The flow's parameters; None where it takes any (``**kwargs``).
         job_variables: What it sets of the pool's base job template.
         tags: Labels that its runs carry.
+        description: What it is for.
         timeout: Seconds that a run may take, its retries included; from the flow.
         isolation: ``"fork"``: a process of its own on a shared host; ``"host"``: a host of its
             own, launched ahead, used once.
@@ -90,6 +91,7 @@ class Deployment(Struct, kw_only=True):
     signature: list[Parameter] | None = None
     job_variables: dict[str, Any] = field(default_factory=dict[str, Any])
     tags: list[str] = field(default_factory=list[str])
+    description: str = ""
     timeout: float | None = None
     isolation: str = "fork"
     created: float = 0.0

@@ -7,6 +7,9 @@ from msgspec import Struct, field
 
 from stoker.domain.pools import ProcessIdentity
 
+ZYGOTES = 16
+"""Codes that a host keeps imported at the most."""
+
 
 class HostState(StrEnum):
     """Life of a host.

@@ -44,6 +44,7 @@ def describe(
     job_variables: Mapping[str, Any] | None = None,
     tags: Iterable[str] = (),
     isolation: str = "fork",
+    description: str | None = None,
     project: str | Path | None = None,
 ) -> Deployment:
     """Describe the deployment of a flow; `put` stores it. See `Flow.deploy`.
@@ -73,6 +74,7 @@ def describe(
         job_variables=job_variables,
         tags=tags,
         isolation=isolation,
+        description=description,
         project=project,
     )
 
@@ -116,6 +118,7 @@ def described(
     job_variables: Mapping[str, Any] | None,
     tags: Iterable[str],
     isolation: str,
+    description: str | None = None,
     project: str | Path | None,
 ) -> Deployment:
     """Describe the deployment of a flow whose place is known; see `describe`.
@@ -152,6 +155,7 @@ def described(
         signature=signature,
         job_variables=dict(job_variables or {}),
         tags=labels(tags, full_name),
+        description=(flow.description if description is None else description) or "",
         timeout=_whole_time(flow),
         isolation=isolation,
         created=now,

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from stoker.domain.deployments import Code
+from stoker.domain.hosts import ZYGOTES
 from stoker.domain.jobs import TIMEOUT_GRACE
 from stoker.domain.pools import HostTerms
 from stoker.domain.reports import Finished, HandedOver, Logged, Report
@@ -37,8 +38,6 @@ from stoker.wire import pipe
 
 logger = logging.getLogger("stoker.host")
 
-ZYGOTES = 16
-"""Zygotes that a host keeps at the most."""
 LINGER = 5.0
 """Seconds that a child gets for its exit handlers, after its run has ended."""
 ASK_AGAIN = 1.0

@@ -101,19 +101,9 @@ def _is_loopback(host: str) -> bool:
 @contextmanager
 def _lock(home: Path) -> Generator[Callable[[str], None]]:
     """Hold the home's lock; yields what writes the server's address beside it."""
+    lock, file = home / "server.lock", home / "server.json"
+    handle = _open_lock(home, lock)
     try:
-        handle = os.open(home / "server.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise _unwritable(home, error) from None
-    file = home / "server.json"
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Conflict(
-                f"a server runs on {home} already; stop it first, or set STOKER_HOME to another "
-                "folder"
-            ) from None
 
         def write(url: str) -> None:
             me = identify()
@@ -130,7 +120,30 @@ def _lock(home: Path) -> Generator[Callable[[str], None]]:
             yield write
         finally:
             file.unlink(missing_ok=True)
+            lock.unlink(missing_ok=True)
     finally:
+        os.close(handle)
+
+
+def _open_lock(home: Path, lock: Path) -> int:
+    """Lock a home's file. The last server removed its own, maybe after this opened it."""
+    while True:
+        try:
+            handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise _unwritable(home, error) from None
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(handle), os.stat(lock)):
+                return handle
+        except FileNotFoundError:
+            pass
+        except BlockingIOError:
+            os.close(handle)
+            raise Conflict(
+                f"a server runs on {home} already; stop it first, or set STOKER_HOME to another "
+                "folder"
+            ) from None
         os.close(handle)
 
 

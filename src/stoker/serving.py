@@ -43,6 +43,7 @@ def serve(
         RuntimeError: It is called in a flow, by the import of a deployed file, in a coroutine, or
             outside of the main thread.
         Invalid: A deployment's code cannot be imported.
+        Conflict: Another script serves it, since this one has begun to.
         Unavailable: The server cannot be reached, or started.
 
     Example:
@@ -133,7 +134,9 @@ class Served:
 
         Raises:
             Invalid: It cannot be imported.
+            Conflict: Another script serves it now.
         """
+        self._check_ours(api)
         detail = api.pool(self.pool)
         up = {host.id for host in detail.hosts if host.state is HostState.UP}
         zygotes = [one for one in detail.zygotes if one.host_id in up and one.key in self._keys]
@@ -142,6 +145,15 @@ class Served:
                 raise Invalid(f"{self._keys[one.key]} cannot be served: {one.message}")
         # A host keeps so many; the others are imported when they are wanted.
         return len({one.key for one in zygotes}) >= min(len(self._keys), ZYGOTES)
+
+    def _check_ours(self, api: Api) -> None:
+        for name in self._keys.values():
+            pool = api.deployment(name).pool
+            if pool != self.pool:
+                raise Conflict(
+                    f"{name} is served by another script now, on work pool {pool!r}; give one of "
+                    "them another name"
+                )
 
     def greeting(self, url: str) -> list[str]:
         """Say how runs are started."""
@@ -152,7 +164,7 @@ class Served:
             "",
             f"Serving {', '.join(names)}.",
             f"  server     {url}",
-            f"  work pool  {self.pool} (process, {self._slots} runs at a time)",
+            f"  work pool  {self.pool} (process, {self._slots} at a time)",
             f"  home       {self._home}",
             "",
             "In another terminal:",

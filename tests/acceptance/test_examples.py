@@ -4,13 +4,13 @@ import json
 from pathlib import Path
 
 from stoker.domain.pools import WarmKnobs
-from stoker.testing import harness
+from stoker.testing import Harness, harness
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def test_all_examples_are_tested() -> None:
-    known = {"fan_out.py", "hello.py", "nested.py"}
+    known = {"fan_out.py", "hello.py", "nested.py", "serve.py"}
     assert {file.name for file in EXAMPLES.glob("*.py")} == known
 
 
@@ -31,3 +31,12 @@ def test_fan_out_and_nested(tmp_path: Path) -> None:
         done = stoker.python(str(EXAMPLES / "nested.py"))
         pids = json.loads(done.stdout)
         assert len(set(pids)) == 4
+
+
+def test_serve(tmp_path: Path) -> None:
+    with Harness(tmp_path / "home", settings={"server_port": 0}) as stoker:
+        program = stoker.script(str(EXAMPLES / "serve.py"))
+        program.await_output("Stop with Ctrl-C.")
+        done = stoker.cli("deployment", "run", "thumbnail/serve", "--watch")
+        assert "cat.small.png" in done.stdout
+        assert program.stop() == 0

@@ -136,6 +136,8 @@ class ProcessLauncher:
         if host.own:
             _, status = os.waitpid(host.process.pid, 0)
             reason = explain(os.waitstatus_to_exitcode(status), host.log)
+        if host.log is not None:
+            remove_empty(host.log)
         if host.stopped:
             reason = "it was stopped at once"
         self._tell_soon(host_id, reason)
@@ -214,6 +216,13 @@ def open_log(path: Path) -> int:
     except OSError as error:
         logger.warning("a host is started without a log: %s", error)
         return os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+
+
+def remove_empty(log: Path) -> None:
+    """Remove a log in which nothing was written."""
+    with contextlib.suppress(OSError):
+        if not log.stat().st_size:
+            log.unlink()
 
 
 def explain(code: int, log: Path | None) -> str:

@@ -4,7 +4,7 @@ import asyncio
 import signal
 import threading
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -27,10 +27,10 @@ class Stop:
 
     async def sleep(self, seconds: float) -> None:
         """Sleep, but not beyond the first signal."""
-        try:
-            await asyncio.wait_for(self.wanted.wait(), seconds)
-        except TimeoutError:
-            return
+        # Not `asyncio.wait_for`: it can lose a cancellation that comes together with the signal.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.wanted.wait()
 
     @contextmanager
     def on_signals(self) -> Generator[None]:

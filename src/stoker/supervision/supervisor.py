@@ -5,6 +5,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from stoker.client.http import Api
+from stoker.domain.errors import Unavailable
 from stoker.settings import Settings
 from stoker.supervision.programs import NotStarted, Program, Say, command, reason
 from stoker.supervision.servers import Server
@@ -105,7 +106,7 @@ class Supervisor:
             await asyncio.to_thread(self._task.prepare, api)
             self._worker.env |= {"STOKER_API_URL": url}
             await self._worker.start()
-            while not await asyncio.to_thread(self._task.is_ready, api):
+            while not await asyncio.to_thread(self._is_ready, api):
                 if self._stop.wanted.is_set():
                     return
                 if not self._worker.running:
@@ -114,6 +115,12 @@ class Supervisor:
                 await self._stop.sleep(LOOK)
         for line in self._task.greeting(url):
             self._say(line)
+
+    def _is_ready(self, api: Api) -> bool:
+        try:
+            return self._task.is_ready(api)
+        except Unavailable:
+            return False  # It has been there, and is about to be there again.
 
     def _say(self, line: str) -> None:
         # The terminal may be gone.

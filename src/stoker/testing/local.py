@@ -83,8 +83,26 @@ class Harness:
 
     def program(self, *arguments: str, environ: Mapping[str, str] | None = None) -> Program:
         """Start a ``stoker`` command that runs until it is stopped; `close` ends it too."""
-        log = self.home / f"program-{len(self._programs)}.log"
-        program = Program(list(arguments), {**self.environ, **(environ or {})}, log)
+        return self.script("-P", "-m", "stoker", *arguments, environ=environ)
+
+    def script(
+        self,
+        *arguments: str,
+        environ: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        log: Path | None = None,
+    ) -> Program:
+        """Start Python with a script that runs until it is stopped; `close` ends it too.
+
+        Args:
+            arguments: What follows ``python``.
+            environ: Environment besides its own.
+            cwd: Its working directory; the home by default.
+            log: File for what it prints; one in the home by default.
+        """
+        log = log or self.home / f"program-{len(self._programs)}.log"
+        whole = {**self.environ, **(environ or {})}
+        program = Program(list(arguments), whole, log, cwd or self.home)
         self._programs.append(program)
         return program
 

@@ -1,33 +1,44 @@
 """Programs that a test starts, and ends by their own pids."""
 
-import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
-from typing import IO
 
 ENDING = 20.0
 """Seconds that a program gets to end by itself after SIGTERM."""
 
+STARTING = 30.0
+"""Seconds that a program gets until it says what is waited for."""
+
 
 class Program:
-    """A ``stoker`` command that runs until it is stopped, in a session of its own.
+    """A program that runs until it is stopped, in a session of its own.
 
     Args:
-        arguments: What follows ``stoker`` on the command line.
+        arguments: What follows ``python`` on the command line.
         environ: Its environment.
         log: File that gets what it prints.
+        cwd: Its working directory.
 
     Attributes:
         process: The process; see `subprocess.Popen`.
         log: The file.
     """
 
-    def __init__(self, arguments: list[str], environ: dict[str, str], log: Path) -> None:
+    def __init__(self, arguments: list[str], environ: dict[str, str], log: Path, cwd: Path) -> None:
         self.log = log
         with log.open("ab") as file:
-            self.process = start(arguments, environ, file)
+            self.process = subprocess.Popen(
+                [sys.executable, *arguments],
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                cwd=cwd,
+            )
         self.pid = self.process.pid
 
     @property
@@ -57,17 +68,18 @@ class Program:
         """What it has printed so far."""
         return self.log.read_text(errors="replace")
 
+    def await_output(self, text: str, seconds: float = STARTING) -> str:
+        """Return what it has printed, once a text is in it.
 
-def start(
-    arguments: list[str], environ: dict[str, str], output: IO[bytes]
-) -> "subprocess.Popen[bytes]":
-    """Start a ``stoker`` command."""
-    return subprocess.Popen(
-        [sys.executable, "-P", "-m", "stoker", *arguments],
-        env=environ,
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-        cwd=os.fspath(environ["STOKER_HOME"]),
-    )
+        Raises:
+            AssertionError: It ended before, or so many seconds have passed.
+        """
+        deadline = time.monotonic() + seconds
+        while text not in (output := self.output()):
+            running = self.running
+            if text in (output := self.output()):
+                break
+            assert running, f"it ended without {text!r}:\n{output}"
+            assert time.monotonic() < deadline, f"no {text!r} in {seconds:g} s:\n{output}"
+            time.sleep(0.01)
+        return output

@@ -97,7 +97,7 @@ class Deployment(Struct, kw_only=True):
     created: float = 0.0
     updated: float = 0.0
     code: Code | None = None
-    limits: RunLimits = RunLimits()
+    limits: RunLimits = field(default_factory=RunLimits)
     lane: str = ""
 
     @property

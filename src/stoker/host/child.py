@@ -1,6 +1,7 @@
 """The child: forked before its run came, it executes that one run and ends."""
 
 import atexit
+import contextlib
 import gc
 import os
 import signal
@@ -118,7 +119,9 @@ def redirect(birth: Birth) -> None:
 
 def refresh(birth: Birth) -> None:
     """Replace what every child would share: random numbers and the temporary folder."""
-    os.mkdir(birth.tmp, 0o700)
+    with contextlib.suppress(OSError):
+        # On a full disk it is tried again when there is a run that can be told of it.
+        os.mkdir(birth.tmp, 0o700)
     set_environment(dict.fromkeys(TEMPORARY, birth.tmp))
     # Left to itself, `tempfile` would take another folder, which nobody wipes, on a full disk.
     tempfile.tempdir = birth.tmp
@@ -183,6 +186,7 @@ def execute(job: Job, birth: Birth, module: ModuleType, runner: Runner) -> None:
     backend = PipeBackend(birth.link, job.run_id, int(job.limits.max_log * MEGABYTE))
     streams = std_streams.capture(backend, job.run_id)
     try:
+        need_folder(birth.tmp)
         confine(job.limits, birth.tmp)
         finished = runner.execute(module, job, backend)
     except Invalid as error:
@@ -195,6 +199,16 @@ def execute(job: Job, birth: Birth, module: ModuleType, runner: Runner) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     streams.release()
     backend.finish(finished)
+
+
+def need_folder(path: str) -> None:
+    """Make the run's temporary folder, if that could not be before; raise `Invalid` if not now."""
+    if not os.path.isdir(path):
+        try:
+            os.mkdir(path, 0o700)
+        except OSError as error:
+            text = f"its temporary folder cannot be made: {error.strerror} ({path})"
+            raise Invalid(text) from None
 
 
 def end() -> NoReturn:

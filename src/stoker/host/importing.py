@@ -10,6 +10,7 @@ from types import ModuleType
 from stoker.host import loader
 from stoker.host.control import ImportFailed, Setup
 from stoker.host.import_trace import ImportTrace
+from stoker.host.installed import note_environment
 from stoker.host.runners import Runner
 from stoker.wire import pipe as wire
 
@@ -33,6 +34,7 @@ def import_code(setup: Setup, runner: Runner, trace: ImportTrace | None = None) 
     if folder != os.path.normpath(setup.path):
         sys.path.insert(1, folder)
     loader.install(setup.path)
+    note_environment()
     os.chdir(setup.working_dir or setup.path)
     if trace is None:
         module = loader.load(setup.path, setup.file)

@@ -68,17 +68,21 @@ def millis_clock(at: float) -> str:
 
 
 def duration(seconds: float | None) -> str | None:
-    """A span of time in the unit that suits it.
+    """A span of time in the unit that suits it; ``"?"`` where the clock was set back meanwhile.
 
     Example:
-        >>> duration(0.00123), duration(12.34), duration(3723)
-        ('1.23 ms', '12.3 s', '1 h 2 min 3 s')
+        >>> duration(0.00123), duration(12.34), duration(3723), duration(-3600)
+        ('1.23 ms', '12.3 s', '1 h 2 min 3 s', '?')
     """
     if seconds is None:
         return None
-    if abs(seconds) < 1:
+    # Clocks of two machines differ by some milliseconds at any time.
+    if seconds < -1:
+        return "?"
+    seconds = max(0.0, seconds)
+    if seconds < 1:
         return f"{seconds * 1000:.3g} ms"
-    if abs(seconds) < 60:
+    if seconds < 60:
         return f"{seconds:.3g} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)

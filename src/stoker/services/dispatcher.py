@@ -15,6 +15,7 @@ from stoker.ports.links import HostLink
 from stoker.ports.store import Records, Store
 from stoker.services import lending
 from stoker.services.claiming import claim
+from stoker.services.leaps import Leaps, follow
 from stoker.services.registering import release
 from stoker.services.unit import ReadyHost, Unit
 from stoker.services.watch import Watch
@@ -42,6 +43,7 @@ class Dispatcher:
         self.on_demand: Callable[[str], None] = lambda _: None
         self._store = store
         self._clock = clock
+        self._leaps = Leaps(clock)
         self._ack_timeout = ack_timeout
         self._links: dict[str, HostLink] = {}
         self._ready: dict[str, ReadyHost] = {}
@@ -52,9 +54,14 @@ class Dispatcher:
     async def transact(self, work: Callable[[Unit], T]) -> T:
         """Run ``work`` in a transaction, claim what it made claimable, and push what follows."""
         ready = list(self._ready.values())
+        leap = self._leaps.take()
+        for host in ready:
+            host.move(leap)
         now = self._clock.now()
 
         def unit_of_work(records: Records) -> tuple[T, Unit]:
+            if leap:
+                follow(records, leap)
             unit = Unit(records, now)
             result = work(unit)
             for pool in list(unit.claimable):
@@ -64,7 +71,13 @@ class Dispatcher:
         written = asyncio.wrap_future(self._store.write(unit_of_work))
         # What is committed is pushed, even where who asked for it has gone away meanwhile.
         written.add_done_callback(self._settle_written)
-        result, _ = await asyncio.shield(written)
+        try:
+            result, _ = await asyncio.shield(written)
+        except Exception:
+            self._leaps.give_back(leap)
+            for host in ready:
+                host.move(-leap)
+            raise
         return result
 
     async def read(self, work: Callable[[Records], T]) -> T:

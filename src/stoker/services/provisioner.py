@@ -70,7 +70,9 @@ class Provisioner:
 
     async def _plan(self, pool: str) -> None:
         members = [worker for worker, _ in self._workers.values() if worker.pool == pool]
-        blocked = {lane: until for (of, lane), until in self._blocked.items() if of == pool}
+        # Kept in seconds since boot, which nobody sets back by an hour.
+        leap = self._clock.now() - self._clock.boot()
+        blocked = {lane: until + leap for (of, lane), until in self._blocked.items() if of == pool}
 
         ready = self._dispatcher.ready_hosts(pool)
 
@@ -153,6 +155,6 @@ class Provisioner:
         failures = self._failures.get(key, 0) + 1
         self._failures[key] = failures
         delay = min(MAX_BACKOFF, 0.5 * 2 ** min(failures, 10))
-        self._blocked[key] = self._clock.now() + delay
+        self._blocked[key] = self._clock.boot() + delay
         self.outlook.failures = {**self.outlook.failures, key: reason}
         self._poke_later(host.pool, delay)

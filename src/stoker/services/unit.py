@@ -49,6 +49,13 @@ class ReadyHost:
         """Whether it takes runs of a queue."""
         return not self.queues or queue in self.queues
 
+    def move(self, by: float) -> None:
+        """Follow the wall clock, which has leapt by so many seconds."""
+        if by:
+            self.requested += by
+            self.registered += by
+            self.launched = None if self.launched is None else self.launched + by
+
 
 @dataclass(slots=True)
 class CancelOrder:

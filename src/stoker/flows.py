@@ -318,6 +318,7 @@ class Flow(Generic[P, R_co]):
         description: str | None = None,
         tags: Iterable[str] = (),
         job_variables: dict[str, Any] | None = None,
+        isolation: str = "fork",
         project: "str | Path | None" = None,
     ) -> "Deployment":
         """Describe the deployment ``"flow/name"`` of this flow, for `stoker.serve`.
@@ -329,6 +330,7 @@ class Flow(Generic[P, R_co]):
             description: What it is for; the flow's by default.
             tags: Labels that its runs carry.
             job_variables: What it sets of the base job template, for example ``env``.
+            isolation: ``"fork"`` or ``"host"``; see `deploy`.
             project: The folder that is first on ``sys.path`` and the working directory of its
                 runs; see `stoker.deployments.project_of` for the default.
 
@@ -344,6 +346,7 @@ class Flow(Generic[P, R_co]):
             description=description,
             tags=tags,
             job_variables=job_variables,
+            isolation=isolation,
             project=project,
         )
 
@@ -355,6 +358,7 @@ class Flow(Generic[P, R_co]):
         description: str | None = None,
         tags: Iterable[str] = (),
         job_variables: dict[str, Any] | None = None,
+        isolation: str = "fork",
         project: "str | Path | None" = None,
         limit: int | None = None,
         print_starting_message: bool = True,
@@ -369,6 +373,7 @@ class Flow(Generic[P, R_co]):
             description: What it is for; the flow's by default.
             tags: Labels that its runs carry.
             job_variables: What it sets of the base job template, for example ``env``.
+            isolation: ``"fork"`` or ``"host"``; see `deploy`.
             project: The folder that its runs import from, and where they start.
             limit: Runs at a time.
             print_starting_message: Whether to say how runs are started, once it serves.
@@ -387,6 +392,7 @@ class Flow(Generic[P, R_co]):
             description=description,
             tags=tags,
             job_variables=job_variables,
+            isolation=isolation,
             project=project,
         )
         serve(deployment, limit=limit, print_starting_message=print_starting_message)

@@ -19,7 +19,7 @@ from stoker.engine.context import current_flow
 from stoker.settings import Settings, load
 from stoker.supervision.servers import RemoteServer, SharedServer
 from stoker.supervision.supervisor import Supervisor
-from stoker.wire.http import PoolCreate, PoolUpdate
+from stoker.wire.http import KnobChanges, PoolCreate, PoolUpdate
 
 __all__ = ["aserve", "serve"]
 
@@ -122,7 +122,9 @@ class Served:
         try:
             api.create_pool(PoolCreate(name=self.pool, warm=warm))
         except Conflict:
-            api.update_pool(self.pool, PoolUpdate(warm=warm))
+            # Its other knobs may be what its user wants by now.
+            changes = KnobChanges(slots_per_host=self._slots)
+            api.update_pool(self.pool, PoolUpdate(warm=changes))
         for deployment in self._deployments:
             deployment.pool = self.pool
             stored = api.put_deployment(deployment)

@@ -64,6 +64,8 @@ if __name__ == "__main__":
         case "several":
             served = [one.to_deployment("two") for one in (hello, later, nested)]
             serve(*served, limit=1, print_starting_message=True)
+        case "host":
+            hello.serve("first", isolation="host")
         case "async":
             asyncio.run(main())
         case "blocking":
@@ -200,6 +202,17 @@ def test_several_deployments_share_a_limit_and_nest_within_it(
     assert len(set(is_hot(home, "nested/two", "depth=2"))) == 3
     assert is_hot(home, "hello/two")[0] == "world"
     program.kill()
+
+
+def test_a_host_for_each_run(run_script: Callable[..., Program], home: Harness) -> None:
+    program = run_script("host")
+    run = home.run("hello/first")
+    assert run.anatomy.start_class is StartClass.HOT
+    assert home.run("hello/first").host_id != run.host_id
+    processes = home.processes()
+    program.send(signal.SIGINT)
+    assert program.process.wait(20) == 0
+    leaves_nothing(home, processes)
 
 
 def test_where_the_script_is_killed_its_children_end(

@@ -1,6 +1,7 @@
 """Whatever a run does, those beside it on the host go on, and the next ones start hot."""
 
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -130,6 +131,49 @@ def test_the_log_of_a_flow_within_is_cut_with_it(stoker: Harness) -> None:
 
 def test_a_log_within_its_limit_is_whole(stoker: Harness) -> None:
     assert len(stoker.logs(run(stoker, "log", {}, lines=2000))) == 2000
+
+
+def runs_out(ended: FlowRun, limit: int) -> None:
+    """Check that a run was ended for its memory, and says so."""
+    assert (ended.state.type, ended.state.name) == (StateType.CRASHED, "OutOfMemory")
+    found = re.fullmatch(
+        r"ended by its host: its processes held (\d+) MB, and its max_memory is (\d+) MB",
+        ended.state.message,
+    )
+    assert found is not None, ended.state.message
+    assert int(found[1]) > int(found[2]) == limit
+
+
+def test_a_run_that_takes_too_much_memory_is_ended_alone(stoker: Harness) -> None:
+    with neighbour(stoker), Gate() as gate:
+        variables = {"max_memory": 150}
+        parameters = {"megabytes": 70, "gate": gate.path}
+        order = StartRun(deployment="hold/test", parameters=parameters, job_variables=variables)
+        modest = stoker.api.start_run(order)
+        gate.wait()
+        runs_out(run(stoker, "grow", variables), 150)
+        gate.open()
+        assert result_of(stoker.wait(modest)) == f"held {70 << 20}"
+
+
+@pytest.mark.parametrize("how", ["programs", "forks"])
+def test_what_a_run_starts_counts_with_it(stoker: Harness, how: str) -> None:
+    with neighbour(stoker):
+        runs_out(run(stoker, "grow-below", {"max_memory": 200}, how=how), 200)
+
+
+def test_shared_memory_counts_once(stoker: Harness) -> None:
+    with neighbour(stoker), Gate() as gate:
+        parameters = {"megabytes": 100, "gate": gate.path}
+        order = StartRun(
+            deployment="share/test", parameters=parameters, job_variables={"max_memory": 200}
+        )
+        begun = stoker.api.start_run(order)
+        gate.wait()
+        # Another is ended meanwhile: so the first one was looked at.
+        runs_out(run(stoker, "grow", {"max_memory": 100}), 100)
+        gate.open()
+        assert result_of(stoker.wait(begun)) == f"held {100 << 20}"
 
 
 def test_a_timeout_ends_what_computes_in_c(stoker: Harness) -> None:

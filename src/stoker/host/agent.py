@@ -86,6 +86,7 @@ class Agent:
             task.add_done_callback(self._on_task_end)
         code = await self._left
         self._roster.stop()
+        self._roster.memory.close()
         await self._end_processes()
         await self._outbox.settle(LAST_WORDS)
         await self._link.confirm(LAST_WORDS)

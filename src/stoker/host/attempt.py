@@ -22,6 +22,7 @@ class Doom(StrEnum):
     TIMEOUT = "timeout"
     STOP = "stop"
     NONSENSE = "nonsense"
+    MEMORY = "memory"
 
 
 class Attempt(Struct, eq=False):
@@ -36,6 +37,7 @@ class Attempt(Struct, eq=False):
         import_seconds: How long the import took.
         lost_child: Whether a child died with it before it said a word; it got another one then.
         doom: Why it is being ended, if it is.
+        reason: What is to be said of its end, where ``doom`` does not tell all.
         finished: Whether its end was reported.
         timer: Ends it when its time is up.
         killer: Ends it for good, where it does not end by itself.
@@ -50,6 +52,7 @@ class Attempt(Struct, eq=False):
     import_seconds: float | None = None
     lost_child: bool = False
     doom: Doom | None = None
+    reason: str = ""
     finished: bool = False
     timer: asyncio.TimerHandle | None = None
     killer: asyncio.TimerHandle | None = None
@@ -90,6 +93,8 @@ def verdict(attempt: Attempt, code: int | None, now: float) -> Finished:
         case Doom.TIMEOUT:
             message = f"ended by its host at the end of its time limit of {attempt.job.timeout:g} s"
             state = StateRecord(StateType.FAILED, "TimedOut", now, message)
+        case Doom.MEMORY:
+            state = StateRecord(StateType.CRASHED, "OutOfMemory", now, attempt.reason)
         case Doom.STOP:
             state = crashed("its host was stopped", now)
         case Doom.NONSENSE:

@@ -228,3 +228,47 @@ def spend() -> None:
     """Use processor time."""
     while flow_run.id:
         pass
+
+
+@flow
+def hold(megabytes: int, gate: str = "") -> str:
+    """Hold memory until the test lets it go on."""
+    ballast = bytearray(os.urandom(1 << 20) * megabytes)
+    if gate:
+        arrive(gate)
+    return f"held {len(ballast)}"
+
+
+@flow
+def grow() -> None:
+    """Take memory, and never have enough."""
+    ballast: list[bytes] = []
+    while True:
+        ballast.append(os.urandom(1 << 20) * 10)
+
+
+@flow
+def grow_below(how: str) -> None:
+    """Have helper processes take memory, each little: programs, or forks of this process."""
+    script = "import time; x = b'x' * 40_000_000; time.sleep(600)"
+    for _ in range(10):
+        if how == "programs":
+            subprocess.Popen([sys.executable, "-c", script])
+        elif os.fork() == 0:
+            exec(script)
+    time.sleep(600)
+
+
+@flow
+def share(megabytes: int, gate: str) -> str:
+    """Hold memory that helper processes see, too."""
+    ballast = os.urandom(1 << 20) * megabytes
+    helpers = []
+    for _ in range(4):
+        helpers.append(os.fork())
+        if helpers[-1] == 0:
+            time.sleep(600)
+    arrive(gate)
+    for pid in helpers:
+        os.kill(pid, signal.SIGKILL)
+    return f"held {len(ballast)}"

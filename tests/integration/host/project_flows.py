@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -223,3 +224,51 @@ def start_unknown() -> str:
     except NotFound as error:
         return f"NotFound: {error}"
     return "no error"
+
+
+def ids() -> list[int]:
+    return [os.getpid(), *os.getresuid()]
+
+
+def outcomes_of(pids: list[int], signals: list[int]) -> list[list[str]]:
+    """Say what comes of reading other processes, and of signalling them."""
+    files = ("environ", "mem", "maps")
+    return [
+        [outcome_of(open, f"/proc/{pid}/{name}", "rb") for name in files]
+        + [outcome_of(os.kill, pid, number) for number in signals]
+        for pid in pids
+    ]
+
+
+def outcome_of(action: Callable[..., Any], *arguments: Any) -> str:
+    try:
+        action(*arguments)
+    except OSError as error:
+        return type(error).__name__
+    return "done"
+
+
+def kill_parent() -> None:
+    os.kill(os.getppid(), 9)
+    time.sleep(600)
+
+
+def grow(by: int = 10) -> None:
+    ballast = []
+    while True:
+        ballast.append(os.urandom(1 << 20) * by)
+        time.sleep(0.02)
+
+
+def share(path: str) -> int:
+    """Hold memory that helper processes see, too, until a file appears."""
+    ballast = os.urandom(1 << 20) * 100
+    helpers = []
+    for _ in range(4):
+        helpers.append(os.fork())
+        if helpers[-1] == 0:
+            time.sleep(600)
+    wait(path)
+    for pid in helpers:
+        os.kill(pid, 9)
+    return len(ballast)

@@ -1,13 +1,14 @@
 """Serving from a script: one line gives a server, a deployment and a warm host; it leaves none."""
 
 import json
-import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,15 +48,8 @@ def nested(depth: int) -> list:
     rest = run_deployment("nested/two", {"depth": depth - 1}).result() if depth else []
     return [os.getpid(), *rest]
 
-@flow
-def serving() -> None:
-    hello.serve("inner")
-
 async def main() -> None:
     await aserve(hello.to_deployment("first"))
-
-async def blocking() -> None:
-    hello.serve("first")
 
 if __name__ == "__main__":
     match sys.argv[1]:
@@ -68,16 +62,6 @@ if __name__ == "__main__":
             hello.serve("first", isolation="host")
         case "async":
             asyncio.run(main())
-        case "blocking":
-            asyncio.run(blocking())
-        case "flow":
-            serving()
-        case "nothing":
-            serve()
-        case "wrong":
-            serve(hello)
-        case "twice":
-            serve(hello.to_deployment("a"), hello.to_deployment("a"))
     print("served")
 """
 
@@ -148,7 +132,7 @@ def leaves_nothing(home: Harness, processes: list[Any], *logs: str) -> None:
     assert [worker for worker in workers if not worker.draining] == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_one_line_serves_and_a_signal_ends_all(
     run_script: Callable[..., Program], home: Harness, number: signal.Signals
 ) -> None:
@@ -314,24 +298,6 @@ def test_beside_a_server_that_is_there_already(folder: Path, tmp_path: Path) -> 
         assert stoker.value("hello/pooled")[0] == "world"
 
 
-@pytest.mark.parametrize(
-    ("how", "problem"),
-    [
-        ("blocking", "RuntimeError: serve() blocks the event loop that runs here"),
-        ("flow", "RuntimeError: serve() was called in the flow 'serving'"),
-        ("nothing", "ValueError: serve() needs a deployment"),
-        ("wrong", "TypeError: serve() takes what flow.to_deployment(name) returns"),
-        ("twice", "ValueError: serve() was given hello/a more than once"),
-    ],
-)
-def test_where_it_cannot_serve_it_says_so(
-    run_script: Callable[..., Program], how: str, problem: str
-) -> None:
-    program = run_script(how, serves=False)
-    assert program.process.wait(20) == 1
-    assert problem in program.output()
-
-
 def test_a_session_without_a_file_is_told_to_write_one(home: Harness) -> None:
     text = "from stoker import flow\n@flow\ndef f(): ...\n\nf.serve('x')\n"
     done = subprocess.run(
@@ -357,10 +323,40 @@ def test_a_script_without_a_guard_is_told_to_have_one(home: Harness, folder: Pat
     assert processes_of(home.home) == []
 
 
-def test_a_worker_that_the_server_refuses_ends_the_script(home: Harness, folder: Path) -> None:
+def test_a_server_that_is_away_or_refuses_ends_the_script(home: Harness, folder: Path) -> None:
     with harness(folder / "keyed", pool=None, settings={"api_key": "secret"}) as stoker:
-        environ = {"STOKER_API_URL": stoker.url, "STOKER_API_KEY": "wrong"}
-        program = home.script("flows.py", "one", environ=environ, cwd=folder)
-        assert program.process.wait(30) == 1
-        assert "STOKER_API_KEY" in program.output()
-    assert os.listdir(home.home / "tmp") == [] if (home.home / "tmp").exists() else True
+        for url, problem in (
+            (stoker.url, "STOKER_API_KEY"),
+            ("http://127.0.0.1:1", "no server at http://127.0.0.1:1; start one"),
+        ):
+            environ = {"STOKER_API_URL": url, "STOKER_API_KEY": "wrong"}
+            program = home.script("flows.py", "one", environ=environ, cwd=folder)
+            assert program.process.wait(30) == 1
+            assert problem in program.output()
+    assert processes_of(home.home) == []
+
+
+def test_it_may_be_stopped_while_its_host_imports(home: Harness, folder: Path, gate: Gate) -> None:
+    (folder / "slow.py").write_text(
+        f"from stoker.testing import arrive\narrive({gate.path!r})\n" + FLOWS
+    )
+    program = home.script("slow.py", "one", cwd=folder, log=folder / "slow.log")
+    gate.wait().release()
+    gate.wait()
+    home.await_server(program)
+    processes = home.processes()
+    program.send(signal.SIGINT)
+    assert program.process.wait(20) == 0
+    leaves_nothing(home, processes)
+
+
+def test_the_default_port_may_be_taken(home: Harness, folder: Path) -> None:
+    with socket.socket() as taken:
+        with suppress(OSError):  # Then somebody else has it.
+            taken.bind(("127.0.0.1", 4200))
+            taken.listen()
+        program = home.script(
+            "flows.py", "one", environ={"STOKER_SERVER_PORT": ""}, cwd=folder, log=folder / "log"
+        )
+        assert "127.0.0.1:4200" not in program.await_output("Stop with Ctrl-C.")
+        assert program.stop() == 0

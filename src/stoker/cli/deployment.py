@@ -122,6 +122,7 @@ def inspect(name: str, as_json: bool) -> None:
             ("Takes", _signature(found.signature)),
             ("Parameters", _assigned(found.parameters)),
             ("Job variables", _assigned(found.job_variables)),
+            ("Description", found.description or None),
             ("Tags", ", ".join(found.tags) or None),
             ("Timeout", duration(found.timeout)),
             ("Isolation", found.isolation),

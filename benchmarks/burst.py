@@ -1,7 +1,8 @@
 """Burst: isolated no-op runs per second, from the first submission to the last end.
 
 pandas is imported in the zygote; all runs are submitted at once (`burst`), or one by one with
-`run_deployment` on one connection (`burst_one_by_one`). The floor is bare fork and exit with pandas
+`run_deployment` on one connection (`burst_one_by_one`). `burst_spawned` is for a file that is not
+safe to fork, whose processes are spawned ahead. The floor is bare fork and exit with pandas
 imported, eight in flight, and one by one.
 """
 
@@ -35,6 +36,9 @@ def measure(options: Options) -> Iterator[Row]:
 
         yield Row("stoker", "burst", "runs/s", rates(running, options, at_once))
         yield Row("stoker", "burst_one_by_one", "runs/s", rates(running, options, one_by_one))
+        deployment = deploy(running, "unsafe.py", "nothing_unsafe")
+        warm_up(running, deployment, options.warmup)
+        yield Row("stoker", "burst_spawned", "runs/s", rates(running, options, at_once))
     single, in_flight = floor.forks(n, options.rounds)
     yield Row("floor", "burst", "runs/s", in_flight)
     yield Row("floor", "burst_one_by_one", "runs/s", single)

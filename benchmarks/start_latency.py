@@ -1,7 +1,8 @@
 """Start latency: from `run_deployment(timeout=0)` to the first line of the user's function.
 
-Hot, on a kept connection, pandas imported in the zygote, one run at a time. The floor is an HTTP
-round trip, a commit and a hand-off over a socket pair.
+Hot, on a kept connection, pandas imported in the zygote, one run at a time; and the same for a
+file that is not safe to fork, whose processes are spawned ahead (`hot_start_spawned`). The floor is
+an HTTP round trip, a commit and a hand-off over a socket pair.
 """
 
 import time
@@ -17,6 +18,8 @@ from stoker import run_deployment
 def measure(options: Options) -> Iterator[Row]:
     """Measure Stoker, the floor, and the peers."""
     yield Row("stoker", "hot_start", "ms", milliseconds(hot_starts(options)))
+    spawned = hot_starts(options, "unsafe.py", "clock_unsafe")
+    yield Row("stoker", "hot_start_spawned", "ms", milliseconds(spawned))
     with scratch() as folder:
         samples = floor.hand_offs(options.n, options.warmup, folder)
     yield Row("floor", "hot_start", "ms", milliseconds(samples))
@@ -27,11 +30,11 @@ def measure(options: Options) -> Iterator[Row]:
             yield Row("prefect", "hot_start", "ms", peer.measure("hot_start", options.peer_n))
 
 
-def hot_starts(options: Options) -> list[int]:
+def hot_starts(options: Options, file: str = "flows.py", function: str = "clock") -> list[int]:
     """Start runs one after the other; both stamps are of CLOCK_MONOTONIC, in nanoseconds."""
     samples: list[int] = []
     with stack(ONE_HOST) as running:
-        deployment = deploy(running, "flows.py", "clock")
+        deployment = deploy(running, file, function)
         warm_up(running, deployment, options.warmup)
         for _ in range(options.n):
             started = time.monotonic_ns()

@@ -28,8 +28,21 @@ def _kilobytes(file: Path, field: str) -> int:
     raise ValueError(f"{file} has no {field}")
 
 
+def children(pid: int) -> list[int]:
+    """Return the children of a process."""
+    return [child for child, parent in _parents().items() if parent == pid]
+
+
 def family(pid: int) -> list[int]:
     """Return a process and all that descend from it."""
+    parents = _parents()
+    found = [pid]
+    for one in found:
+        found += [child for child, parent in parents.items() if parent == one]
+    return found
+
+
+def _parents() -> dict[int, int]:
     parents: dict[int, int] = {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
@@ -39,7 +52,4 @@ def family(pid: int) -> list[int]:
                 continue
             # The second field is a name in brackets and may hold anything.
             parents[int(folder.name)] = int(stat.rpartition(")")[2].split()[1])
-    found = [pid]
-    for one in found:
-        found += [child for child, parent in parents.items() if parent == one]
-    return found
+    return parents

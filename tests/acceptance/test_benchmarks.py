@@ -12,7 +12,7 @@ import pytest
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 
 METRICS = {
-    "burst": {"burst", "burst_one_by_one"},
+    "burst": {"burst", "burst_one_by_one", "burst_spawned"},
     "enqueue": {"accept_single", "accept_batch"},
     "footprint": {"import", "cli", "import_rss", "server_pss", "host_pss"},
     "in_process_flow": {
@@ -21,11 +21,25 @@ METRICS = {
         "in_process_flow_embedded",
         "in_process_subflow_embedded",
     },
-    "start_latency": {"hot_start"},
+    "soak": {
+        "soak_hot_start_before",
+        "soak_hot_start_after",
+        "soak_runs",
+        "soak_rate",
+        *(
+            f"soak_{part}_{name}_{when}"
+            for part in ("server", "agent", "zygote")
+            for name in ("pss", "files")
+            for when in ("before", "after")
+        ),
+    },
+    "start_latency": {"hot_start", "hot_start_spawned"},
     "task_overhead": {"task_direct", "task_submit", "task_map"},
 }
 WITH_ROUNDS = {"burst", "enqueue", "in_process_flow", "task_overhead"}
-WITH_FLOOR = {"burst", "start_latency"}
+FLOORS = {"burst": {"burst", "burst_one_by_one"}, "start_latency": {"hot_start"}}
+SIZES = {"soak": "10"}
+"""What ``--n`` is where 3 would be too little."""
 
 
 def run(name: str, *options: str, tmp: Path | None = None) -> "subprocess.CompletedProcess[str]":
@@ -45,7 +59,8 @@ def test_all_are_known() -> None:
 
 @pytest.mark.parametrize("name", sorted(METRICS))
 def test_json(name: str) -> None:
-    done = run(name, "--json", "--n", "3", *(["--rounds", "2"] if name in WITH_ROUNDS else []))
+    rounds = ["--rounds", "2"] if name in WITH_ROUNDS else []
+    done = run(name, "--json", "--n", SIZES.get(name, "3"), *rounds)
     assert done.returncode == 0, done.stderr
     report: dict[str, Any] = json.loads(done.stdout)
     assert list(report) == ["name", "machine", "results"]
@@ -54,8 +69,9 @@ def test_json(name: str) -> None:
     for row in report["results"]:
         check_row(row)
     rows = [(row["system"], row["metric"]) for row in report["results"]]
-    systems = ["stoker", "floor"] if name in WITH_FLOOR else ["stoker"]
-    assert sorted(rows) == sorted((each, metric) for each in systems for metric in METRICS[name])
+    wanted = [("stoker", metric) for metric in METRICS[name]]
+    wanted += [("floor", metric) for metric in FLOORS.get(name, ())]
+    assert sorted(rows) == sorted(wanted)
 
 
 def check_row(row: dict[str, Any]) -> None:

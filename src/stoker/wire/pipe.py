@@ -33,8 +33,7 @@ KIND_FORGET = 7
 """Child → agent: a request id; its answer is not waited for any more."""
 KIND_BORN = 8
 """Child → agent: it has imported the code for itself and waits; else the text of what was wrong."""
-
-KIND_LOG = 8
+KIND_LOG = 9
 """Child → agent: `ChildReport` with log lines alone. The agent counts them, unread."""
 
 

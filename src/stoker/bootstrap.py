@@ -202,6 +202,7 @@ async def _serve(settings: Settings, store: Store, listener: socket.socket) -> N
         launch_timeout=settings.launch_timeout,
         worker_ids=lambda: provisioner.worker_ids,
         is_dead=_is_dead,
+        end_host=provisioner.end_host,
     )
     context = Context(
         dispatcher=dispatcher,

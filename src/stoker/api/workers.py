@@ -21,6 +21,7 @@ from stoker.services.lookup import need_pool
 from stoker.services.unit import Unit
 from stoker.wire.host import WIRE_VERSION
 from stoker.wire.worker import (
+    EndHost,
     FromWorker,
     HostLaunched,
     HostLost,
@@ -53,6 +54,10 @@ class SocketWorkerLink:
     def orders(self, hosts: Sequence[HostOrder]) -> None:
         """See `WorkerLink.orders`."""
         self.send(Orders(hosts=list(hosts)))
+
+    def end(self, host_id: str, reason: str) -> None:
+        """See `WorkerLink.end`."""
+        self.send(EndHost(host_id=host_id, reason=reason))
 
 
 @websocket("/api/workers/connect", opt=scope("workers:connect"))

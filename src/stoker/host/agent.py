@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 import uvloop
 
+from stoker.domain.fencing import agents_turn, zygotes_turn
 from stoker.domain.pools import HostTerms
 from stoker.host import linux, own_user
 from stoker.host.host_log import HostLog
@@ -32,8 +33,6 @@ from stoker.wire import host as wire
 
 logger = logging.getLogger("stoker.host")
 
-MAX_MARGIN = 30.0
-"""Seconds before the fence that the host ends its runs, at the most; a tenth of it otherwise."""
 LAST_WORDS = 5.0
 """Seconds that the last frames get to become safe before the agent leaves."""
 REAP_TIME = 2.0
@@ -116,10 +115,10 @@ class Agent:
     async def _watch_fence(self) -> None:
         """Leave before others take this host's runs for lost."""
         while True:
-            margin = min(MAX_MARGIN, self._fence_after / 10)
-            left = self._alive + self._fence_after - margin - linux.boot_time()
+            term = agents_turn(self._fence_after)
+            left = self._alive + term - linux.boot_time()
             if left <= 0:
-                logger.error("no word of the server for %g s: ending", self._fence_after - margin)
+                logger.error("no word of the server for %g s: ending", term)
                 self._leave(1)
                 return
             # The loop's clock stands still while the machine sleeps; look often enough.
@@ -168,8 +167,7 @@ class Agent:
     def on_alive(self, at: float) -> None:
         """See `server_link.Owner`."""
         self._alive = max(self._alive, at)
-        margin = min(MAX_MARGIN, self._fence_after / 10)
-        self._roster.fence(self._alive + self._fence_after - margin / 2)
+        self._roster.fence(self._alive + zygotes_turn(self._fence_after))
 
     def on_lost(self) -> None:
         """See `server_link.Owner`."""

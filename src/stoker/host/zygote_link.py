@@ -168,6 +168,9 @@ class ZygoteLink:
     def kill(self, child: ChildLink, number: int, *, group: bool) -> None:
         """Signal a child, or its process group."""
         if child.pid in self.children:
+            # A zygote that somebody has stopped could end nothing.
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, signal.SIGCONT)
             self._send(control.Kill(child.pid, number, group))
 
     def fence(self, at: float) -> None:
@@ -303,7 +306,6 @@ class ZygoteLink:
     def _on_end(self) -> None:
         """The zygote has ended, and its children with it: the kernel sees to that."""
         self._loop.remove_reader(self._pidfd)
-        os.close(self._pidfd)
         _, status = os.waitpid(self.pid, 0)
         while self._on_message():
             pass
@@ -313,6 +315,7 @@ class ZygoteLink:
         self._link.close()
         was = self.state
         self.state = ZygoteState.GONE
+        os.close(self._pidfd)
         orphans = list(self.children.values())
         self.children.clear()
         for child in orphans:

@@ -43,3 +43,7 @@ class WorkerLink(Protocol):
     def orders(self, hosts: Sequence[HostOrder]) -> None:
         """Tell it all the hosts that it should have, whenever they change."""
         ...
+
+    def end(self, host_id: str, reason: str) -> None:
+        """Tell it to end a host at once, and to prove it dead for this reason."""
+        ...

@@ -130,6 +130,12 @@ class Provisioner:
             self._note_workers()
             self.poke(known[0].pool)
 
+    def end_host(self, host: Host) -> None:
+        """Have a host's worker end it, if it is connected."""
+        known = self._workers.get(host.worker_id or "")
+        if known is not None:
+            known[1].end(host.id, f"{host.message or 'silent'}, beyond its pool's fence_after")
+
     def _note_workers(self) -> None:
         self.outlook.workers = {
             worker.id: worker for worker, _ in self._workers.values() if not worker.draining

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection
 
-from stoker.domain.hosts import ProcessIdentity
+from stoker.domain.hosts import Host, ProcessIdentity
 from stoker.ports.clock import Clock
 from stoker.services.dispatcher import Dispatcher
 from stoker.services.sweeping import SweepRules, sweep
@@ -21,6 +21,7 @@ class Sweeper:
         launch_timeout: float,
         worker_ids: Callable[[], Collection[str]],
         is_dead: Callable[[ProcessIdentity], bool | None],
+        end_host: Callable[[Host], None],
     ) -> None:
         self._dispatcher = dispatcher
         self._clock = clock
@@ -29,6 +30,8 @@ class Sweeper:
         self._launch_timeout = launch_timeout
         self._worker_ids = worker_ids
         self._is_dead = is_dead
+        self._end_host = end_host
+        self._asked: set[str] = set()
         self._up_since = clock.now()
         self._last = (self._up_since, clock.boot())
 
@@ -46,9 +49,13 @@ class Sweeper:
             lease=self._lease,
             launch_timeout=self._launch_timeout,
             workers=frozenset(self._worker_ids()),
+            asked=frozenset(self._asked),
             is_dead=self._is_dead,
         )
-        await self._dispatcher.transact(lambda unit: sweep(unit, rules))
+        condemned = await self._dispatcher.transact(lambda unit: sweep(unit, rules))
+        self._asked = {host.id for host in condemned}
+        for host in condemned:
+            self._end_host(host)
         self._last = seen
         self._dispatcher.drop_deaf()
 

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from stoker.domain.fencing import workers_turn
 from stoker.domain.hosts import Host, HostState, ProcessIdentity
 from stoker.domain.pools import Worker
-from stoker.services.registering import adopt, lost
+from stoker.services.registering import adopt, drain, lost
 from stoker.services.unit import Unit
 
 SCRIPT_FENCE = 600.0
@@ -23,6 +24,7 @@ class SweepRules:
         launch_timeout: Seconds within which an ordered host must be launched where its worker is
             gone, and a launched one must register.
         workers: Ids of connected workers.
+        asked: Ids of hosts that an earlier sweep had their workers asked to end.
         is_dead: Whether a process is dead; None where this machine cannot tell.
     """
 
@@ -30,14 +32,20 @@ class SweepRules:
     lease: float
     launch_timeout: float
     workers: Collection[str]
+    asked: Collection[str]
     is_dead: Callable[[ProcessIdentity], bool | None]
 
 
-def sweep(unit: Unit, rules: SweepRules) -> None:
+def sweep(unit: Unit, rules: SweepRules) -> list[Host]:
     """Find hosts that are silent, and give up those that are dead beyond doubt or fenced.
 
-    The hosts of a worker that is gone are given to another of its machine.
+    The hosts of a worker that is gone are given to another of its machine; where there is none
+    for as long as a fence, they take no run any more, and leave.
+
+    Returns:
+        Hosts that their workers are to end now: their time is nearly over.
     """
+    condemned: list[Host] = []
     adopt(unit, rules.workers, lambda worker: _is_gone(unit, worker, rules))
     for host in unit.records.hosts():
         if not host.pool:
@@ -49,7 +57,11 @@ def sweep(unit: Unit, rules: SweepRules) -> None:
             if _overdue(unit, host.launched or host.requested, rules):
                 lost(unit, host.id, f"it did not register within {rules.launch_timeout:g} s")
         elif host.process is not None and host.lease_until and host.lease_until < unit.now:
-            _silent(unit, host, rules)
+            if _silent(unit, host, rules):
+                condemned.append(host)
+        elif host.state is HostState.UP and host.worker_id not in rules.workers:
+            _deserted(unit, host, rules)
+    return condemned
 
 
 def _is_gone(unit: Unit, worker: Worker, rules: SweepRules) -> bool:
@@ -72,16 +84,37 @@ def _script(unit: Unit, host: Host, rules: SweepRules) -> None:
         lost(unit, host.id, f"the script has been silent for {SCRIPT_FENCE:.0f} s")
 
 
-def _silent(unit: Unit, host: Host, rules: SweepRules) -> None:
-    """A silent host is not a dead one: its runs keep their leases until it is fenced."""
+def _silent(unit: Unit, host: Host, rules: SweepRules) -> bool:
+    """A silent host is not a dead one: its runs keep their leases until it is fenced.
+
+    Returns whether its worker is to end it, which is better than to trust that it has ended
+    itself. It gets from one sweep to the next.
+    """
     since = max(host.lease_until - rules.lease, rules.up_since)
     silent_for = unit.now - since
-    pool = unit.records.pool(host.pool)
-    # It may not have heard yet that its pool's was lowered.
-    if silent_for > max(host.fence_after, pool.fence_after if pool is not None else 0.0):
+    fence = _fence_of(unit, host)
+    watched = host.worker_id in rules.workers
+    if silent_for > fence and (host.id in rules.asked or not watched):
         lost(unit, host.id, f"silent for {silent_for:.0f} s, beyond its pool's fence_after")
-    elif silent_for > rules.lease and host.state is HostState.UP:
+        return False
+    if silent_for > rules.lease and host.state is HostState.UP:
         host.state = HostState.UNREACHABLE
         host.message = f"silent for {silent_for:.0f} s"
         unit.records.put_host(host)
         unit.demand.add(host.pool)
+    return watched and silent_for > workers_turn(fence)
+
+
+def _deserted(unit: Unit, host: Host, rules: SweepRules) -> None:
+    """Nobody could launch another in its place, or prove its death."""
+    seen = [one.last_seen for one in unit.records.workers() if one.id == host.worker_id]
+    since = max([rules.up_since, *seen])
+    if unit.now - since > _fence_of(unit, host):
+        drain(unit, host.id, f"no worker has watched it for {unit.now - since:.0f} s")
+
+
+def _fence_of(unit: Unit, host: Host) -> float:
+    """Seconds of silence after which a host has certainly ended its runs."""
+    pool = unit.records.pool(host.pool)
+    # It may not have heard yet that its pool's was lowered.
+    return max(host.fence_after, pool.fence_after if pool is not None else 0.0)

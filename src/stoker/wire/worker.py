@@ -97,7 +97,14 @@ class Orders(Struct, tag="orders", kw_only=True):
     hosts: list[HostOrder]
 
 
-ToWorker = WorkerWelcome | WorkerRefused | Orders
+class EndHost(Struct, tag="end_host", kw_only=True):
+    """This host must be ended at once, whoever launched it; `HostLost` tells the reason."""
+
+    host_id: str
+    reason: str
+
+
+ToWorker = WorkerWelcome | WorkerRefused | Orders | EndHost
 
 encode = msgspec.msgpack.Encoder().encode
 """Encode any message of this module."""

@@ -60,6 +60,7 @@ class Fleet:
         self._not_before = 0.0
         self.alive: dict[str, Ship] = {}
         self.dead: dict[str, str] = {}
+        self._condemned: dict[str, str] = {}
 
     @property
     def launched(self) -> list[str]:
@@ -125,8 +126,15 @@ class Fleet:
         message = HostLaunched(host_id=host_id, process=ship.process, token_hash=ship.token_hash)
         await self._tell(message)
 
+    async def end(self, host_id: str, reason: str) -> None:
+        """End a host at once, and tell the server this reason."""
+        if host_id in self.alive:
+            self._condemned[host_id] = reason
+            await self._launcher.stop(host_id, now=True)
+
     async def lost(self, host_id: str, reason: str) -> None:
         """Note that a host is proved dead, and tell the server."""
+        reason = self._condemned.pop(host_id, reason)
         ship = self.alive.pop(host_id, None)
         if ship is not None and ship.token_hash:
             if self._clock.boot() - ship.since < SHORT_LIFE and reason != "it left":

@@ -275,6 +275,8 @@ class Worker:
             if isinstance(message, wire.Orders):
                 self._orders = message.hosts
                 self._ordered.set()
+            elif isinstance(message, wire.EndHost) and self._fleet is not None:
+                await self._fleet.end(message.host_id, message.reason)
         raise ConnectionError("the server closed the connection")
 
     async def _follow(self) -> None:

@@ -385,6 +385,9 @@ class Told:
     def orders(self, hosts) -> None:
         self.numbers.append(len(hosts))
 
+    def end(self, host_id: str, reason: str) -> None:
+        raise AssertionError(host_id, reason)
+
 
 def test_a_worker_is_told_its_orders_when_they_change_and_on_each_connection(side):
     async def main() -> None:

@@ -38,6 +38,9 @@ class Link:
         self.last = [host.host_id for host in hosts]
         self.told.set()
 
+    def end(self, host_id: str, reason: str) -> None:
+        raise AssertionError(host_id, reason)
+
     async def has(self, number: int) -> list[str]:
         async with asyncio.timeout(10):
             while self.last is None or len(self.last) != number:

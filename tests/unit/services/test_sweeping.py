@@ -10,7 +10,7 @@ from stoker.domain.pools import Machine
 from stoker.domain.reports import Frame, SubflowCreated
 from stoker.domain.runs import FlowRun
 from stoker.domain.states import StateRecord, StateType
-from stoker.services import scripts
+from stoker.services import administration, registering, scripts
 from stoker.services.dispatcher import Dispatcher
 from stoker.services.sweeper import Sweeper
 from stoker.services.sweeping import SCRIPT_FENCE, SweepRules, sweep
@@ -18,15 +18,19 @@ from stoker.services.sweeping import SCRIPT_FENCE, SweepRules, sweep
 PROCESS = ProcessIdentity(7, 1, Machine("here", "boot"))
 
 
-def swept(world, *, up_since: float = 0.0, workers=("w",), dead: bool | None = False) -> None:
+def swept(
+    world, *, up_since: float = 0.0, workers=("w",), asked=("h",), dead: bool | None = False
+) -> list[str]:
+    """Sweep; return the hosts that are to be ended by their workers."""
     rules = SweepRules(
         up_since=up_since,
         lease=30.0,
         launch_timeout=60.0,
         workers=frozenset(workers),
+        asked=frozenset(asked),
         is_dead=lambda _: dead,
     )
-    world.do(lambda unit: sweep(unit, rules))
+    return [host.id for host in world.do(lambda unit: sweep(unit, rules))]
 
 
 def running(world):
@@ -54,6 +58,46 @@ def test_a_silent_host_is_unreachable_and_its_runs_keep_their_leases(world):
     assert world.state(run) is StateType.RUNNING
     assert world.lease(run) is not None
     assert world.last.demand == {"pool"}
+
+
+def test_before_a_host_is_given_up_its_worker_ends_it(world):
+    run = running(world)
+    # Its last heartbeat was at 1000, and fence_after is 600.
+    for now, condemned in ((1592.0, []), (1593.0, ["h"]), (1601.0, ["h"])):
+        world.now = now
+        assert swept(world, asked=()) == condemned
+        assert world.state(run) is StateType.RUNNING
+    assert swept(world, asked=("h",)) == []
+    assert world.state(run) is StateType.CRASHED
+
+
+def test_a_host_without_a_worker_that_could_end_it_is_given_up_at_once(world):
+    run = running(world)
+    world.now = 1601.0
+    assert swept(world, asked=(), workers=()) == []
+    assert world.state(run) is StateType.CRASHED
+
+
+def test_the_fence_is_the_one_that_the_host_was_told(world):
+    run = running(world)
+    world.do(lambda unit: registering.terms_taken(unit, "h", 600.0))
+    world.do(lambda unit: administration.update_pool(unit, "pool", {"fence_after": 5.0}))
+    world.now = 1500.0
+    swept(world)
+    assert world.state(run) is StateType.RUNNING
+
+
+def test_a_host_whose_worker_stays_away_takes_no_more_runs(world):
+    world.worker(last_seen=1000.0)
+    run = running(world)
+    for now, state in ((1599.0, HostState.UP), (1601.0, HostState.DRAINING)):
+        world.do(lambda unit: unit.records.renew_host("h", 2000.0))
+        world.now = now
+        swept(world, workers=(), dead=None)
+        assert world.stored().state is state
+    assert "no worker has watched it" in world.stored().message
+    assert world.last.draining == {"h"}
+    assert world.state(run) is StateType.RUNNING
 
 
 def test_a_host_that_is_silent_beyond_fence_after_is_given_up(world):
@@ -253,6 +297,7 @@ def test_nobody_is_silent_while_the_clock_leaps(world, steps, wall, up, state):
             launch_timeout=60.0,
             worker_ids=lambda: ["w"],
             is_dead=lambda _: None,
+            end_host=lambda _: None,
         )
         for _ in range(steps):
             clock.wall += wall
@@ -278,6 +323,7 @@ def test_nobody_is_silent_after_a_time_in_which_nothing_could_be_stored(world, m
             launch_timeout=60.0,
             worker_ids=lambda: ["w"],
             is_dead=lambda _: None,
+            end_host=lambda _: None,
         )
 
         async def refuse(work):

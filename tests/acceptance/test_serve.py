@@ -173,6 +173,7 @@ def test_a_drain_lets_runs_end_and_a_second_signal_does_not(
     program.send(signal.SIGINT)
     assert program.process.wait(20) == 0
     assert time.monotonic() - since < 8, "the grace time alone is 10 s"
+    assert "Traceback" not in program.output()
     leaves_nothing(home, processes)
     home.start_server()
     assert home.api.run(second.id).state.is_terminal

@@ -11,12 +11,12 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager, suppress
-from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
 import uvicorn
 
+from stoker import __version__
 from stoker.api.app import create_app
 from stoker.api.context import Context
 from stoker.client.discovery import ServerFile
@@ -209,7 +209,7 @@ async def _serve(settings: Settings, store: Store, listener: socket.socket) -> N
         provisioner=provisioner,
         sweeper=sweeper,
         clock=clock,
-        version=version("stoker"),
+        version=__version__,
         home=str(settings.home),
         database=f"sqlite:///{database_path(settings)}",
         heartbeat=settings.heartbeat,

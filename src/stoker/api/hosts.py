@@ -185,7 +185,10 @@ class _Conversation:
     async def _hello(self, hello: HostHello) -> bool:
         if hello.wire_version != WIRE_VERSION:
             reason = f"it speaks version {hello.wire_version}, the server {WIRE_VERSION}"
-            self._link.send(HostRefused(reason=reason, final=True))
+            known = await self._dispatcher.read(lambda records: records.host(hello.host_id))
+            # It may have runs from before an upgrade: they go on to their end.
+            drain = known is not None and known.registered is not None
+            self._link.send(HostRefused(reason=reason, final=not drain, drain=drain))
             return False
         until = self._context.clock.now() + self._context.lease
 
@@ -193,6 +196,9 @@ class _Conversation:
             before = unit.records.host(hello.host_id)
             first = before is not None and before.registered is None
             host = registering.register_host(unit, hello.host_id, hello.token, hello.process, until)
+            if hello.version and hello.version != self._context.version:
+                versions = f"it runs Stoker {hello.version}, the server {self._context.version}"
+                registering.worn(unit, host.id, versions)
             codes = wanted_codes(unit.records, host.pool, host.lane)
             return host, codes, _terms(unit, host), first
 

@@ -118,7 +118,10 @@ class _Conversation:
 
     async def _hello(self, hello: WorkerHello) -> bool:
         if hello.wire_version != WIRE_VERSION:
-            reason = f"it speaks version {hello.wire_version}, the server {WIRE_VERSION}"
+            reason = (
+                f"it speaks version {hello.wire_version}, the server {WIRE_VERSION}; where Stoker "
+                "was upgraded, start it again"
+            )
             self._link.send(WorkerRefused(reason=reason))
             return False
         now = self._context.clock.now()

@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 import uvloop
 
+from stoker import __version__
 from stoker.domain.fencing import agents_turn, zygotes_turn
 from stoker.domain.pools import HostTerms
 from stoker.host import linux, own_user
@@ -56,7 +57,11 @@ class Agent:
         self._tmp = Path(config.home) / "tmp" / config.host_id
         self._outbox = Outbox(Spool(spool_path(config.home, config.host_id)), self._wake)
         hello = wire.HostHello(
-            host_id=config.host_id, token=config.token, process=identify(), slots=config.slots
+            host_id=config.host_id,
+            token=config.token,
+            process=identify(),
+            slots=config.slots,
+            version=__version__,
         )
         self._link = ServerLink(config.api_url, hello, self._outbox, self)
         self._log = log
@@ -168,6 +173,10 @@ class Agent:
         """See `server_link.Owner`."""
         self._alive = max(self._alive, at)
         self._roster.fence(self._alive + zygotes_turn(self._fence_after))
+
+    def on_unsuited(self, reason: str) -> None:
+        """See `server_link.Owner`."""
+        self._roster.finish(reason)
 
     def on_lost(self) -> None:
         """See `server_link.Owner`."""

@@ -23,6 +23,7 @@ from stoker.domain.states import StateRecord, StateType
 from stoker.host.attempt import Attempt, Doom, Key, crashed, describe_exit, verdict
 from stoker.host.child_link import ERROR, ChildLink
 from stoker.host.departure import Departure
+from stoker.host.installation import Replaced
 from stoker.host.log_meter import LogMeter
 from stoker.host.memory_watch import MemoryWatch, WatchedRun
 from stoker.host.outbox import Outbox
@@ -177,6 +178,8 @@ class Roster:
         for code in reversed(codes[:ZYGOTES]):
             try:
                 self._zygote(code, "stoker")
+            except Replaced as error:
+                self.wear.say(str(error))
             except UNSTARTABLE as error:
                 logger.warning("cannot warm %s: %s", code.file, error)
 
@@ -206,6 +209,12 @@ class Roster:
             self._forget(attempt)
         self._send(wire.HostDraining(released=[attempt.key for attempt in waiting]))
         self.leave_if_done()
+
+    def finish(self, reason: str) -> None:
+        """Take no new run, and leave after the last one: nothing can be handed back."""
+        if not self._departure.draining:
+            logger.warning("this host leaves after its last run: %s", reason)
+            self._departure.draining = True
 
     def dismiss(self) -> None:
         """The server gives this host no run any more, and every earlier one is here."""
@@ -243,6 +252,8 @@ class Roster:
     # A run's way to a child.
 
     def _zygote(self, code: Code, runner: str) -> ZygoteLink:
+        if not self.zygotes.has(code, runner) and self.wear.installation.is_replaced():
+            raise Replaced
         before = len(self.zygotes.current())
         zygote = self.zygotes.wanted(code, runner)
         if self._fence is not None and len(self.zygotes.current()) != before:
@@ -260,6 +271,9 @@ class Roster:
                 self.zygotes.retire(zygote)
                 zygote = self._zygote(job.code, job.runner)
                 child = None
+        except Replaced as error:
+            self._step_down(attempt, error)
+            return
         except UNSTARTABLE as error:
             if is_shortage(error):
                 key = job.code.key, job.runner
@@ -273,6 +287,16 @@ class Roster:
         else:
             self._waiting[key_of(zygote)].append(attempt)
             self._top_up(zygote)
+
+    def _step_down(self, attempt: Attempt, why: Replaced) -> None:
+        """Hand back an attempt that only another host can start, and all that come after it."""
+        self.wear.say(str(why))
+        if self._departure.draining:
+            self._forget(attempt)
+            self._send(wire.Released(runs=[attempt.key]))
+            return
+        self._waiting[attempt.job.code.key, attempt.job.runner].append(attempt)
+        self.drain()
 
     def _place_again(self, key: ZygoteKey) -> None:
         """Try again what the system had no room for."""
@@ -507,7 +531,7 @@ class Roster:
 
     def on_failed(self, zygote: ZygoteLink) -> None:
         """The runs that wait for it fail; unless a file was being edited: then it tries again."""
-        stale = zygote.is_stale()
+        stale = zygote.is_stale() or self.wear.installation.is_replaced()
         self.zygotes.retire(zygote)
         waiting = self._waiting.pop(key_of(zygote), deque[Attempt]())
         for attempt in waiting:
@@ -576,7 +600,7 @@ class Roster:
         key = key_of(zygote)
         waiting = self._waiting.pop(key, deque[Attempt]())
         for attempt in waiting:
-            if not zygote.message:
+            if not zygote.message or self.wear.installation.is_replaced():
                 self._place(attempt)
             elif code < 0:
                 self._conclude(

@@ -39,6 +39,10 @@ class Owner(Protocol):
         """What to say first on a new connection, after the frames that waited."""
         ...
 
+    def on_unsuited(self, reason: str) -> None:
+        """The server is of another version, and cannot talk to this host."""
+        ...
+
     def on_message(self, message: wire.ToHost) -> None:
         """Anything but what concerns the connection itself."""
         ...
@@ -157,9 +161,11 @@ class ServerLink:
                 self._heartbeat = answer.heartbeat
                 self._owner.on_welcome(answer)
                 return True
-            case wire.HostRefused(reason=reason, final=final):
+            case wire.HostRefused(reason=reason, final=final, drain=drain):
                 if final:
                     raise Refused(reason)
+                if drain:
+                    self._owner.on_unsuited(reason)
                 logger.info("not yet: %s", reason)
                 return False
             case _:

@@ -1,10 +1,11 @@
-"""Wear: when a host asks to be replaced, by the runs it had, its age, and its own memory."""
+"""Wear: when a host asks to be replaced, by its runs, its age, its own memory, or an upgrade."""
 
 import asyncio
 from collections.abc import Callable, Collection
 
 from stoker.domain.pools import HostTerms
 from stoker.host import linux
+from stoker.host.installation import Installation, Replaced
 
 PACE = 5.0
 """Seconds between two looks at age and memory, at the most."""
@@ -18,11 +19,15 @@ class Wear:
         terms: What the host goes by.
         tell: Called with the reason, once.
         warm: The pids of the host's processes that are warm: those whose memory counts.
+
+    Attributes:
+        installation: The Stoker that its agent runs.
     """
 
     def __init__(
         self, terms: HostTerms, tell: Callable[[str], None], warm: Callable[[], Collection[int]]
     ) -> None:
+        self.installation = Installation()
         self.reason = ""
         self._terms = terms
         self._tell = tell
@@ -46,7 +51,7 @@ class Wear:
     def _judge_runs(self) -> None:
         most = self._terms.max_runs
         if most is not None and self._runs >= most:
-            self._say(f"it had {self._runs} runs, and max_runs is {most}")
+            self.say(f"it had {self._runs} runs, and max_runs is {most}")
 
     async def watch(self) -> None:
         """Look at age and memory, for ever."""
@@ -66,13 +71,15 @@ class Wear:
         return min(PACE, left) if left > 0 else PACE
 
     def look(self) -> None:
-        """Judge age and memory now."""
+        """Judge age, memory and installation now."""
+        if self.installation.is_replaced():
+            self.say(str(Replaced()))
         age, oldest = linux.boot_time() - self._since, self._terms.max_age
         if oldest is not None and age >= oldest:
-            self._say(f"it is {age:.0f} s old, and max_age is {oldest:g} s")
+            self.say(f"it is {age:.0f} s old, and max_age is {oldest:g} s")
         grown, most = self._growth() / MEGABYTE, self._terms.max_memory_growth
         if most is not None and grown >= most:
-            self._say(
+            self.say(
                 f"its own processes have grown by {grown:.1f} MB, and max_memory_growth is {most:g}"
             )
 
@@ -82,7 +89,8 @@ class Wear:
         self._memory = {pid: self._memory.get(pid, size) for pid, size in now.items()}
         return sum(size - self._memory[pid] for pid, size in now.items())
 
-    def _say(self, reason: str) -> None:
+    def say(self, reason: str) -> None:
+        """Ask to be replaced, if that was not done before."""
         if not self.reason:
             self.reason = reason
             self._tell(reason)

@@ -56,6 +56,10 @@ class Zygotes:
         self._current.move_to_end(key)
         return zygote
 
+    def has(self, code: Code, runner: str) -> bool:
+        """Whether there is one of a code that takes runs, or will."""
+        return (code.key, runner) in self._current
+
     def _make_room(self) -> None:
         excess = len(self._current) - self._bound
         for key, zygote in list(self._current.items())[:-1]:

@@ -18,13 +18,14 @@ WIRE_VERSION = 1
 
 
 class HostHello(Struct, tag="hello", kw_only=True):
-    """First message of a host on a connection."""
+    """First message of a host on a connection. ``version`` is its Stoker's."""
 
     host_id: str
     token: str
     process: ProcessIdentity
     slots: int
     wire_version: int = WIRE_VERSION
+    version: str = ""
 
 
 class Holding(Struct, tag="holding", kw_only=True):
@@ -142,11 +143,14 @@ class HostWelcome(Struct, tag="welcome", kw_only=True):
 class HostRefused(Struct, tag="refused", kw_only=True):
     """The host is not wanted: not ordered, or given up already.
 
-    Where ``final``, it must end its runs and leave; otherwise it may try again soon.
+    Where ``final``, it must end its runs and leave; otherwise it may try again soon. Where
+    ``drain``, the two cannot talk: it is to leave after its last run, whose reports its worker
+    brings.
     """
 
     reason: str
     final: bool
+    drain: bool = False
 
 
 class Assign(Struct, tag="assign", kw_only=True):

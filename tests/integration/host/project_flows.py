@@ -253,11 +253,11 @@ def kill_parent() -> None:
     time.sleep(600)
 
 
-def grow(by: int = 10) -> None:
-    ballast = []
+def grow(first: int = 0, by: int = 10, pause: float = 0.02) -> None:
+    ballast = [os.urandom(1 << 20) * first]
     while True:
         ballast.append(os.urandom(1 << 20) * by)
-        time.sleep(0.02)
+        time.sleep(pause)
 
 
 def share(path: str) -> int:

@@ -110,3 +110,19 @@ async def test_memory_is_watched_whoever_the_host_is(
     assert ended.state.name == "OutOfMemory"
     flag.touch()
     assert (await api.finished(sharing)).state.name == "Completed", "what is shared counts once"
+
+
+async def test_what_imports_its_code_for_itself_has_its_own_user_id_by_then(
+    make_host: Any, project: Path
+) -> None:
+    file = project / "threads.py"
+    file.write_text(
+        "import os, threading\n"
+        "threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+        "AT_IMPORT = os.getuid()\n"
+        "def ids():\n"
+        "    return [os.getpid(), os.getuid(), AT_IMPORT]\n"
+    )
+    host = await start(make_host, ())
+    own, *ids = await host.value(Code(path=str(project), file="threads.py"), "ids")
+    assert ids == [FIRST + own] * 2

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Protocol
@@ -11,7 +11,9 @@ from msgspec import Struct
 
 from stoker.domain.limits import MEGABYTE
 from stoker.host import memory
-from stoker.host.attempt import Key
+from stoker.host.attempt import Attempt, Doom, Key
+from stoker.host.child_link import ChildLink
+from stoker.host.zygote_link import ZygoteLink
 
 PERIOD, LONGEST = 0.2, 1.0
 """Seconds between two looks: the first, or more where looking takes long."""
@@ -52,18 +54,18 @@ class MemoryWatch:
 
     Args:
         slots: Runs that the host takes at a time; each has as large a share of the memory.
-        runs: Returns the runs there are.
+        running: The runs that there are, with their processes.
         on_excess: Called with a run that holds too much, and what is to be said of its end.
     """
 
     def __init__(
         self,
         slots: int,
-        runs: Callable[[], Sequence[WatchedRun]],
-        on_excess: Callable[[Key, str], None],
+        running: Mapping[Key, tuple[ZygoteLink, ChildLink]],
+        on_excess: Callable[[Attempt, str], None],
     ) -> None:
         self._judge = Judge(slots, memory.Machine())
-        self._runs = runs
+        self._running = running
         self._on_excess = on_excess
         self._thread = ThreadPoolExecutor(1, "memory")
         self._task: asyncio.Task[None] | None = None
@@ -84,10 +86,29 @@ class MemoryWatch:
                     return
                 excess, effort = await loop.run_in_executor(self._thread, self._judge.look, runs)
                 if excess is not None:
-                    self._on_excess(*excess)
+                    self._tell(*excess)
                 pause = min(LONGEST, max(PERIOD, effort / EFFORT))
         finally:
             self._task = None
+
+    def _runs(self) -> list[WatchedRun]:
+        return [
+            WatchedRun(
+                key=key,
+                pid=child.pid,
+                zygote=zygote.pid,
+                limit=child.attempt.job.limits.max_memory,
+                ending=child.attempt.doom not in {None, Doom.CANCEL},
+            )
+            for key, (zygote, child) in self._running.items()
+            if child.attempt is not None
+        ]
+
+    def _tell(self, key: Key, reason: str) -> None:
+        # It may have ended meanwhile.
+        _, child = self._running.get(key, (None, None))
+        if child is not None and child.attempt is not None:
+            self._on_excess(child.attempt, reason)
 
     def close(self) -> None:
         """Look no more."""

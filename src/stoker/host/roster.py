@@ -25,7 +25,7 @@ from stoker.host.child_link import ERROR, ChildLink
 from stoker.host.departure import Departure
 from stoker.host.installation import Replaced
 from stoker.host.log_meter import LogMeter
-from stoker.host.memory_watch import MemoryWatch, WatchedRun
+from stoker.host.memory_watch import MemoryWatch
 from stoker.host.outbox import Outbox
 from stoker.host.server_link import ServerLink
 from stoker.host.starved import Starved
@@ -111,7 +111,7 @@ class Roster:
         self.wear = Wear(HostTerms(fence_after=config.fence_after), self._say_worn, self._warm_pids)
         self._stopped = False
         self.sweeper = Sweeper(lambda: {zygote.pid for zygote in self.zygotes.all()})
-        self.memory = MemoryWatch(config.slots, self._watched, self._end_for_memory)
+        self.memory = MemoryWatch(config.slots, self._running, self._end_for_memory)
         self.zygotes = Zygotes(nest, ZYGOTES, self, self, lambda key: bool(self._waiting.get(key)))
 
     # From the server.
@@ -370,25 +370,10 @@ class Roster:
             attempt.doom = Doom.TIMEOUT
             self._kill(attempt)
 
-    def _watched(self) -> list[WatchedRun]:
-        return [
-            WatchedRun(
-                key=key,
-                pid=child.pid,
-                zygote=zygote.pid,
-                limit=child.attempt.job.limits.max_memory,
-                ending=child.attempt.doom not in {None, Doom.CANCEL},
-            )
-            for key, (zygote, child) in self._running.items()
-            if child.attempt is not None
-        ]
-
-    def _end_for_memory(self, key: Key, reason: str) -> None:
-        attempt = key in self._running and self._running[key][1].attempt
-        if attempt:
-            if attempt.doom is None:
-                attempt.doom, attempt.reason = Doom.MEMORY, reason
-            self._kill(attempt)
+    def _end_for_memory(self, attempt: Attempt, reason: str) -> None:
+        if attempt.doom is None:
+            attempt.doom, attempt.reason = Doom.MEMORY, reason
+        self._kill(attempt)
 
     def _fail(self, attempt: Attempt, message: str) -> None:
         state = StateRecord(StateType.FAILED, "Failed", time.time(), message)

@@ -187,7 +187,11 @@ class _Conversation:
             reason = f"it speaks version {hello.wire_version}, the server {WIRE_VERSION}"
             known = await self._dispatcher.read(lambda records: records.host(hello.host_id))
             # It may have runs from before an upgrade: they go on to their end.
-            drain = known is not None and known.registered is not None
+            drain = (
+                known is not None
+                and known.registered is not None
+                and known.state is not HostState.DEAD
+            )
             self._link.send(HostRefused(reason=reason, final=not drain, drain=drain))
             return False
         until = self._context.clock.now() + self._context.lease

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+import stoker
 from stoker.domain.deployments import Deployment
 from stoker.domain.hosts import ProcessIdentity
 from stoker.domain.pools import Machine
@@ -130,6 +131,26 @@ def test_who_speaks_another_version_is_told(server, worker, host, version):
     assert (
         f"version {version}" in worker(wire_version=version).hear(worker_wire.WorkerRefused).reason
     )
+
+
+def test_a_host_from_before_an_upgrade_of_the_wire_may_end_its_runs(server, up, host):
+    worker, before = up
+    refused = host(before.id, wire_version=0).hear(wire.HostRefused)
+    assert (refused.final, refused.drain) == (False, True)
+    # One that was given up may not.
+    worker.say(worker_wire.HostLost(host_id=before.id, reason="killed"))
+    worker.orders(1)
+    refused = host(before.id, wire_version=0).hear(wire.HostRefused)
+    assert (refused.final, refused.drain) == (True, False)
+
+
+def test_a_host_of_another_stoker_is_to_be_replaced(server, up, host):
+    _, before = up
+    host(before.id, version=stoker.__version__).welcome()
+    assert server.get("/api/work-pools/pool")["hosts"][0]["worn"] == ""
+    host(before.id, version="0.0.1").welcome()
+    worn = server.get("/api/work-pools/pool")["hosts"][0]["worn"]
+    assert worn == f"it runs Stoker 0.0.1, the server {stoker.__version__}"
 
 
 def test_a_worker_of_no_pool_is_told_what_to_do(server, worker):

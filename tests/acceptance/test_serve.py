@@ -105,11 +105,11 @@ def is_hot(home: Harness, deployment: str, *parameters: str) -> list[Any]:
     return result_of(run)
 
 
-def await_worker(home: Harness, pool: str) -> None:
-    """Return once a pool's worker is connected; no event tells that to others."""
+def await_worker(home: Harness, pool: str, *, draining: bool = False) -> None:
+    """Return once a pool's worker is connected, or drains; no event tells that to others."""
     deadline, pause = time.monotonic() + 20, threading.Event()
-    while not home.api.pool(pool).workers:
-        assert time.monotonic() < deadline, "the worker does not come back"
+    while [one.draining for one in home.api.pool(pool).workers] != [draining]:
+        assert time.monotonic() < deadline, "the worker does not get so far"
         pause.wait(0.02)
 
 
@@ -200,14 +200,20 @@ def test_a_host_for_each_run(run_script: Callable[..., Program], home: Harness) 
     leaves_nothing(home, processes)
 
 
-def test_where_the_script_is_killed_its_children_end(
-    run_script: Callable[..., Program], home: Harness
+def test_where_the_script_is_killed_its_children_end_in_order(
+    run_script: Callable[..., Program], home: Harness, gate: Gate
 ) -> None:
-    program = run_script("one")
+    program = run_script("several")
+    run = home.start("later/two", {"gate": gate.path})
+    arrival = gate.wait()
     processes = home.processes()
     program.kill()
-    assert await_ends(processes, 20.0) == []
-    assert processes_of(home.home) == []
+    await_worker(home, run.pool or "", draining=True)
+    arrival.release("done")
+    # The server is there until the worker has told it how the run ended.
+    leaves_nothing(home, processes)
+    home.start_server()
+    assert result_of(home.api.run(run.id)) == "done"
 
 
 def test_two_scripts_on_one_home_share_a_server_that_outlives_its_script(

@@ -23,6 +23,10 @@ AT_ONCE = 5.0
 """Seconds that a program gets when it shall stop at once."""
 
 
+HELD = "STOKER_HELD"
+"""Variable that names the descriptors which a program holds for nothing but their end."""
+
+
 class NotStarted(Unavailable):
     """A program ended before it was of any use; it has said why itself."""
 
@@ -37,11 +41,20 @@ def command(*arguments: str) -> list[str]:
 
 
 class Program(Struct):
-    """A program to keep running."""
+    """A program to keep running.
+
+    Attributes:
+        name: What it is, for people.
+        command: Its command line.
+        env: Its environment besides this process's.
+        needs: The one that must not end before it.
+        process: Its process.
+    """
 
     name: str
     command: list[str]
     env: dict[str, str] = {}
+    needs: "Program | None" = None
     process: asyncio.subprocess.Process | None = None
 
     @property
@@ -52,14 +65,22 @@ class Program(Struct):
     async def start(self) -> None:
         """Start it in a session of its own: the terminal's Ctrl-C is for the supervisor.
 
-        Its standard input ends when the supervisor does, however that comes about.
+        Its standard input ends when the supervisor does, however that comes about; that of the
+        program that it needs when it has, too.
         """
+        held = [] if self.needs is None else self.needs.lifeline()
         self.process = await asyncio.create_subprocess_exec(
             *self.command,
-            env=own_environment() | self.env,
+            env=own_environment() | self.env | {HELD: ",".join(map(str, held))},
             stdin=asyncio.subprocess.PIPE,
             start_new_session=True,
+            pass_fds=held,
         )
+
+    def lifeline(self) -> list[int]:
+        """The descriptor whose end tells it to end, where it runs."""
+        stdin = self.process and self.process.stdin
+        return [] if not stdin else [stdin.transport.get_extra_info("pipe").fileno()]
 
     async def ended(self) -> int:
         """Wait for its end and return its exit code, minus the number of a signal."""

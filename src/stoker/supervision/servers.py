@@ -32,7 +32,16 @@ RESTART = 3.0
 
 
 class Server(Protocol):
-    """A server that a worker can talk to."""
+    """A server that a worker can talk to.
+
+    Attributes:
+        program: What runs it here; None where others do.
+    """
+
+    @property
+    def program(self) -> Program | None:
+        """See the class."""
+        ...
 
     async def open(self, stop: Stop) -> str | None:
         """Return its address once it answers; None where a signal came first.
@@ -60,6 +69,7 @@ class RemoteServer:
 
     def __init__(self, url: str) -> None:
         self._url = url
+        self.program: Program | None = None
 
     async def open(self, stop: Stop) -> str | None:
         """See `Server.open`."""
@@ -85,19 +95,19 @@ class OwnServer:
 
     def __init__(self, settings: Settings, program: Program) -> None:
         self._settings = settings
-        self._program = program
+        self.program: Program = program
 
     async def open(self, stop: Stop) -> str | None:
         """See `Server.open`."""
-        await self._program.start()
+        await self.program.start()
         deadline = time.monotonic() + START_TIMEOUT
         while not stop.wanted.is_set():
             url = await _healthy(self._settings)
             if url is not None:
                 # A restart must come back where the worker looks for it.
-                self._program.command += ["--port", str(urlsplit(url).port)]
+                self.program.command += ["--port", str(urlsplit(url).port)]
                 return url
-            if not self._program.running:
+            if not self.program.running:
                 raise NotStarted(f"no server could be started on {self._settings.home}")
             if time.monotonic() > deadline:
                 raise Unavailable(f"the server does not answer after {START_TIMEOUT:g} s")
@@ -107,11 +117,11 @@ class OwnServer:
     async def keep(self, stop: Stop, say: Say) -> None:
         """See `Server.keep`."""
         del stop
-        await self._program.keep(say)
+        await self.program.keep(say)
 
     async def close(self, stop: Stop, say: Say) -> None:
         """See `Server.close`."""
-        await self._program.end(END_PATIENCE, stop, say)
+        await self.program.end(END_PATIENCE, stop, say)
 
 
 class SharedServer:
@@ -128,6 +138,11 @@ class SharedServer:
         self._own: OwnServer | None = None
         self._other: ServerFile | None = None
         self._port = _port(settings)
+
+    @property
+    def program(self) -> Program | None:
+        """See `Server`."""
+        return self._own and self._own.program
 
     async def open(self, stop: Stop) -> str | None:
         """See `Server.open`."""

@@ -105,6 +105,7 @@ class Supervisor:
         with Api(url, self._settings.api_key, self._settings.request_timeout) as api:
             await asyncio.to_thread(self._task.prepare, api)
             self._worker.env |= {"STOKER_API_URL": url}
+            self._worker.needs = self._server.program
             await self._worker.start()
             while not await asyncio.to_thread(self._is_ready, api):
                 if self._stop.wanted.is_set():

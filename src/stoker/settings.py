@@ -30,6 +30,7 @@ Url = Annotated[
 Text = Annotated[str, _allowed("text", min_length=1)]
 Port = Annotated[int, _allowed("a port, 0 to 65535 (0: any free one)", ge=0, le=65535)]
 Seconds = Annotated[float, _allowed("a number of seconds above 0", gt=0)]
+Megabytes = Annotated[float, _allowed("a number of megabytes above 0", gt=0)]
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 Synchronous = Literal["FULL", "NORMAL", "OFF"]
 
@@ -73,6 +74,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     ack_timeout: Annotated[
         Seconds, _doc("Seconds that a host may take to acknowledge a run before it is asked.")
     ] = 5.0
+    spool_limit: Annotated[
+        Megabytes,
+        _doc("Reports that a host keeps on disk while the server is away; then its runs wait."),
+    ] = 256.0
     shutdown_grace: Annotated[
         Seconds, _doc("Seconds that runs get to end at a shutdown, or at their cancellation.")
     ] = 10.0

@@ -55,7 +55,8 @@ class Agent:
     ) -> None:
         self._config = config
         self._tmp = Path(config.home) / "tmp" / config.host_id
-        self._outbox = Outbox(Spool(spool_path(config.home, config.host_id)), self._wake)
+        spool = Spool(spool_path(config.home, config.host_id))
+        self._outbox = Outbox(spool, self._wake, config.spool_limit)
         hello = wire.HostHello(
             host_id=config.host_id,
             token=config.token,

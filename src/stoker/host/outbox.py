@@ -27,8 +27,12 @@ IN_FLIGHT = 2
 a burst costs the server few transactions, and a lone frame waits for nobody."""
 OVERHEAD = 100
 """Bytes that a frame costs besides its reports, about."""
+SPOOL_LIMIT = 256_000_000
+"""Bytes of a host's spool, about, if it is not told otherwise."""
 RETRY_DISK = 1.0
 """Seconds until a spool that could not be written is tried again."""
+LAST_TRY = 5.0
+"""Seconds that the disk gets to take what is left, when the host leaves."""
 
 
 class Sent(Struct):
@@ -37,6 +41,7 @@ class Sent(Struct):
     Attributes:
         batch: Its number.
         position: Of its last frame among all of the host; -1 where the spool holds it.
+        offset: Where the spool goes on after it; 0 where the spool does not hold it.
         frames: Its frames; empty where the spool holds them.
         size: Bytes in memory.
         empties_spool: Whether the spool is done with once it is acknowledged.
@@ -46,6 +51,7 @@ class Sent(Struct):
     position: int
     frames: list[OpaqueFrame]
     size: int
+    offset: int = 0
     empties_spool: bool = False
 
 
@@ -55,10 +61,18 @@ class Outbox:
     Args:
         spool: Where frames go while the server is away.
         on_frames: Called when there is something to send after there was nothing.
+        spool_limit: Bytes of the spool, about, above which what comes stays in memory: then
+            children have to wait.
     """
 
-    def __init__(self, spool: Spool, on_frames: Callable[[], None]) -> None:
+    def __init__(
+        self, spool: Spool, on_frames: Callable[[], None], spool_limit: int = SPOOL_LIMIT
+    ) -> None:
         self._spool = spool
+        self._spool_limit = spool_limit
+        self._spool_size = 0
+        self._spool_done = 0
+        self._closing = False
         self._on_frames = on_frames
         self._disk = ThreadPoolExecutor(1, "spool")
         # Its thread is there from the start: later the system may have none to give.
@@ -103,7 +117,10 @@ class Outbox:
             self._waiters.append((self._last, callback))
 
     async def settle(self, seconds: float) -> None:
-        """Wait until everything is safe, for some time at the most."""
+        """Wait until everything is safe, for some time at the most. Nothing follows."""
+        self._closing = True
+        if self._pending and self._mode == "spool":
+            self._start_writer()
         safe = asyncio.Event()
         self.when_safe(safe.set)
         try:
@@ -118,9 +135,14 @@ class Outbox:
         Args:
             remove: Whether to remove the spool where there is nothing in it.
         """
+        self._closing = True
         self.disconnected()
-        while self._writer is not None:
-            await self._writer
+        if self._writer is not None:
+            _, late = await asyncio.wait([self._writer], timeout=LAST_TRY)
+            for writer in late:
+                writer.cancel()
+        if self._pending:
+            logger.error("%d reports are lost: the disk does not take them", len(self._pending))
         self._disk.shutdown()
         self._spool.close(remove=remove and not self._spool_used)
 
@@ -129,13 +151,14 @@ class Outbox:
     async def backlog(self) -> AsyncGenerator[tuple[int, list[OpaqueFrame]], None]:
         """Yield batches of all that waits for a new connection; live mode afterwards."""
         self._batch = 0
-        offset = 0
+        # What the server has acknowledged on an earlier connection it need not get again.
+        offset = self._spool_done
         while self._mode != "live":
             while self._spool_used:
                 frames, offset = await self._read_spool(offset)
                 if not frames:
                     break
-                yield self._note_sent([], -1), frames
+                yield self._note_sent([], -1, offset), frames
             if self._mode == "turning":
                 break
             # The end, nearly: what comes from now on stays in memory and is sent from there.
@@ -173,10 +196,10 @@ class Outbox:
         lot, self._pending = self._pending, []
         return lot
 
-    def _note_sent(self, kept: list[OpaqueFrame], position: int) -> int:
+    def _note_sent(self, kept: list[OpaqueFrame], position: int, offset: int = 0) -> int:
         self._batch += 1
         size = sum(len(frame.reports) + OVERHEAD for frame in kept)
-        self._sent.append(Sent(self._batch, position, kept, size))
+        self._sent.append(Sent(self._batch, position, kept, size, offset))
         return self._batch
 
     def acknowledged(self, batch: int) -> None:
@@ -185,6 +208,7 @@ class Outbox:
             sent = self._sent.popleft()
             self._size -= sent.size
             self._safe = max(self._safe, sent.position)
+            self._spool_done = max(self._spool_done, sent.offset)
             if sent.empties_spool and self._mode == "live":
                 self._clear_spool()
         if self._pending and self._mode == "live":
@@ -202,20 +226,25 @@ class Outbox:
 
     # The disk.
 
+    @property
+    def _spool_is_full(self) -> bool:
+        return self._spool_size >= self._spool_limit and not self._closing
+
     def _start_writer(self) -> None:
-        if self._writer is None:
+        if self._writer is None and not self._spool_is_full:
             self._writer = asyncio.get_running_loop().create_task(self._write())
 
     async def _write(self) -> None:
         """Write what is pending, and what has come meanwhile, one sync for each lot."""
         loop = asyncio.get_running_loop()
         try:
-            while self._pending and self._mode == "spool":
+            while self._pending and self._mode == "spool" and not self._spool_is_full:
                 frames, self._pending = self._pending, []
                 position = self._last
                 self._spool_used = True
                 try:
-                    await loop.run_in_executor(self._disk, self._spool.append, frames)
+                    write = loop.run_in_executor(self._disk, self._spool.append, frames)
+                    self._spool_size = await write
                 except OSError as error:
                     logger.error("cannot write %s: %s", self._spool.path, error)
                     self._pending = frames + self._pending
@@ -224,11 +253,18 @@ class Outbox:
                 self._size -= sum(len(frame.reports) + OVERHEAD for frame in frames)
                 self._safe = max(self._safe, position)
                 self._wake_waiters()
+            if self._spool_is_full:
+                logger.warning(
+                    "%s holds %.0f MB: until the server is back, runs that report wait",
+                    self._spool.path,
+                    self._spool_size / 1e6,
+                )
         finally:
             self._writer = None
 
     def _clear_spool(self) -> None:
         self._spool_used = False
+        self._spool_size = self._spool_done = 0
         self._disk.submit(self._spool.clear)
 
     def _wake_waiters(self) -> None:

@@ -187,11 +187,12 @@ class ServerLink:
                 # A connection that is made again would bring it again.
                 logger.error("the server said what cannot be read: %s", error)
                 continue
+            # Whatever it says, it is there. Behind a long spool it is late with heartbeats.
+            self._heard = linux.boot_time()
             match message:
                 case wire.FramesAck(batch=batch):
                     self._outbox.acknowledged(batch)
                 case wire.HeartbeatAck(at=at):
-                    self._heard = linux.boot_time()
                     self._owner.on_alive(at)
                     if self._confirming is not None and self._confirming[0] == at:
                         self._confirming[1].set()

@@ -38,8 +38,8 @@ class Spool:
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         self._fd = os.open(path, flags, 0o600)
 
-    def append(self, frames: list[OpaqueFrame]) -> None:
-        """Return once the frames are on disk.
+    def append(self, frames: list[OpaqueFrame]) -> int:
+        """Return the size of the file once the frames are on disk.
 
         Raises:
             OSError: They are not; none of them is in the file.
@@ -59,6 +59,7 @@ class Spool:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._fd, end)
             raise
+        return end + len(data)
 
     def read(self, offset: int, size: int) -> tuple[list[OpaqueFrame], int]:
         """Return about ``size`` bytes of frames from an offset, and the offset behind them."""

@@ -20,6 +20,7 @@ class HostConfig(Struct, kw_only=True):
         once: Whether it takes one run, and leaves after it.
         fence_after: Seconds without an acknowledged heartbeat after which it ends its runs.
         grace: Seconds that a run gets to end after SIGTERM.
+        spool_limit: Bytes of reports that it keeps on disk while the server is away, about.
     """
 
     host_id: str
@@ -29,6 +30,7 @@ class HostConfig(Struct, kw_only=True):
     slots: int
     fence_after: float
     grace: float = 10.0
+    spool_limit: int = 256_000_000
     once: bool = False
 
 

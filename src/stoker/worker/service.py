@@ -57,6 +57,7 @@ class WorkerConfig(Struct, kw_only=True):
         name: Its name; a readable one by default.
         api_key: For a server that asks for one.
         grace: Seconds that runs get to end when it is stopped.
+        spool_limit: See `HostConfig`.
     """
 
     api_url: str
@@ -67,6 +68,7 @@ class WorkerConfig(Struct, kw_only=True):
     name: str = ""
     api_key: str | None = None
     grace: float = 10.0
+    spool_limit: int = 256_000_000
 
 
 class Worker:
@@ -246,6 +248,7 @@ class Worker:
             slots=0,
             fence_after=welcome.fence_after,
             grace=self._config.grace,
+            spool_limit=self._config.spool_limit,
         )
         self._launcher = make(lambda host, reason: self._deaths.put_nowait((host, reason)))
         self._fleet = Fleet(self._launcher, self._clock, self._send, config, self._send_spool)

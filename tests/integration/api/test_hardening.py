@@ -174,3 +174,17 @@ def test_who_says_nothing_is_hung_up_on(monkeypatch):
     asyncio.run(asyncio.wait_for(talk(), 5))
     assert silent.closed
     assert ended == [True]
+
+
+def test_a_host_that_dies_before_it_has_acknowledged_a_run(server, up):
+    """Nobody can say whether the run had begun: it has one end, and others have its slot."""
+    worker, host = up
+    run = server.run()["id"]
+    host.hear(wire.Assign)
+    host.close()
+    worker.say(worker_wire.HostLost(host_id=host.id, reason="killed"))
+    found = server.get(f"/api/flow-runs/{run}/wait?timeout=20")
+    assert found["state"]["type"] == "CRASHED"
+    assert "its host ended: killed" in found["state"]["message"]
+    (order,) = worker.orders(1)
+    assert order.host_id != host.id

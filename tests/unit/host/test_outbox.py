@@ -110,15 +110,87 @@ async def test_a_connection_lost_while_the_spool_is_sent(
     number, frames = await anext(backlog)
     assert frames[0].seq == 1
     outbox.acknowledged(number)
+    acknowledged = len(frames)
+    await anext(backlog)
     await backlog.aclose()
     outbox.disconnected()
     outbox.put(frame(11))
     wire = Wire(outbox)
     await wire.connect()
     wire.pump()
-    assert wire.seqs == list(range(1, 12))
+    assert 0 < acknowledged < 9
+    assert wire.seqs == list(range(acknowledged + 1, 12)), "what was acknowledged is over"
     outbox.acknowledged(wire.batches[-1][0])
     await outbox.close()
+
+
+async def written(outbox: Outbox) -> None:
+    """Wait until the disk has what it takes."""
+    async with asyncio.timeout(5):
+        while outbox._writer is not None:
+            await asyncio.sleep(0)
+
+
+async def test_a_full_spool_takes_no_more_until_the_server_is_back(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MEMORY_LIMIT", 4000)
+    outbox = Outbox(Spool(tmp_path / "spool"), lambda: None, spool_limit=1000)
+    seq = 0
+    for _ in range(2):
+        first, relieved = seq, []
+        while not outbox.congested:
+            seq += 1
+            outbox.put(frame(seq, 400))
+            await written(outbox)
+        outbox.on_relief(lambda told=relieved: told.append(True))
+        assert 1000 <= (tmp_path / "spool").stat().st_size < 2000
+        assert caplog.text.count("runs that report wait") == 1
+        caplog.clear()
+        safe: list[bool] = []
+        outbox.when_safe(lambda told=safe: told.append(True))
+        wire = Wire(outbox)
+        await wire.connect()
+        wire.pump()
+        while wire.seqs[-1] < seq:
+            outbox.acknowledged(wire.batches[-1][0])
+            wire.pump()
+        assert wire.seqs == list(range(first + 1, seq + 1))
+        assert not safe
+        outbox.acknowledged(wire.batches[-1][0])
+        assert (safe, relieved) == ([True], [True])
+        outbox.disconnected()
+    await outbox.close()
+
+
+async def test_a_host_that_leaves_writes_all_it_has_into_a_full_spool(tmp_path: Path) -> None:
+    outbox = Outbox(Spool(tmp_path / "spool"), lambda: None, spool_limit=1)
+    for seq in range(1, 4):
+        outbox.put(frame(seq))
+        await written(outbox)
+    assert outbox._pending
+    await outbox.close()
+    spool = Spool(tmp_path / "spool")
+    frames, _ = spool.read(0, 1000)
+    spool.close(remove=True)
+    assert [found.seq for found in frames] == [1, 2, 3]
+
+
+async def test_a_host_leaves_though_the_disk_takes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "LAST_TRY", 0.05)
+    monkeypatch.setattr(module, "RETRY_DISK", 0.01)
+
+    def fail(self: Spool, frames: list[OpaqueFrame]) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Spool, "append", fail)
+    outbox = Outbox(Spool(tmp_path / "spool"), lambda: None)
+    outbox.put(frame(1))
+    async with asyncio.timeout(5):
+        await outbox.close()
+    assert "1 reports are lost" in caplog.text
 
 
 async def test_frames_keep_coming_while_the_spool_is_sent(outbox: Outbox) -> None:
@@ -214,10 +286,10 @@ async def test_a_full_disk_loses_nothing(
     append = Spool.append
     failures = iter([True, True])
 
-    def fail_at_first(self: Spool, frames: list[OpaqueFrame]) -> None:
+    def fail_at_first(self: Spool, frames: list[OpaqueFrame]) -> int:
         if next(failures, False):
             raise OSError(28, "No space left on device")
-        append(self, frames)
+        return append(self, frames)
 
     monkeypatch.setattr(Spool, "append", fail_at_first)
     outbox.put(frame(1))

@@ -85,7 +85,12 @@ class Agent:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._on_stop_signal)
         loop.add_signal_handler(signal.SIGINT, self._on_stop_signal)
-        loops = (self._keep_connected(), self._watch_fence(), self._roster.wear.watch())
+        loops = (
+            self._keep_connected(),
+            self._watch_fence(),
+            self._roster.wear.watch(),
+            self._roster.keep_reserve(),
+        )
         tasks = [loop.create_task(one) for one in loops]
         for task in tasks:
             task.add_done_callback(self._on_task_end)

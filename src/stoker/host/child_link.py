@@ -74,7 +74,8 @@ class ChildLink:
     """A child, from its birth to its end.
 
     Of one that has ended, ``job_unread`` says that it had not read what it was sent. What a
-    ``muted`` one writes to its standard streams is thrown away.
+    ``muted`` one writes to its standard streams is thrown away. One that was ``dismissed`` had no
+    run to wait for any more.
 
     Args:
         pid: Its pid.
@@ -93,6 +94,7 @@ class ChildLink:
         self.pid = pid
         self.attempt: Attempt | None = None
         self.spoke = False
+        self.dismissed = False
         self.job_unread = False
         self.muted = False
         self._listener = listener

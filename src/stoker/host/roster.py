@@ -20,6 +20,7 @@ from stoker.domain.pools import HostTerms
 from stoker.domain.reports import Finished, HandedOver, Logged, Report
 from stoker.domain.runs import LogLine
 from stoker.domain.states import StateRecord, StateType
+from stoker.host import reserve
 from stoker.host.attempt import Attempt, Doom, Key, crashed, describe_exit, verdict
 from stoker.host.child_link import ERROR, ChildLink
 from stoker.host.departure import Departure
@@ -27,6 +28,7 @@ from stoker.host.installation import Replaced
 from stoker.host.log_meter import LogMeter
 from stoker.host.memory_watch import MemoryWatch
 from stoker.host.outbox import Outbox
+from stoker.host.reserve import Reserve
 from stoker.host.server_link import ServerLink
 from stoker.host.starved import Starved
 from stoker.host.strays import Sweeper
@@ -90,7 +92,7 @@ class Roster:
         link: ServerLink,
         on_empty: Callable[[], None],
     ) -> None:
-        self._slots = config.slots
+        self._reserve = Reserve(config.slots)
         self._grace = config.grace
         self._nest = nest
         self._outbox = outbox
@@ -282,6 +284,7 @@ class Roster:
                 return
             self._fail(attempt, f"its process cannot be started: {error}")
             return
+        self._reserve.use(zygote)
         if child is not None:
             self._hand_over(attempt, zygote, child)
         else:
@@ -334,9 +337,15 @@ class Roster:
             attempt.timer = self._loop.call_later(patience, self._time_out, attempt)
 
     def _top_up(self, zygote: ZygoteLink) -> None:
-        """Have as many children waiting as there are slots, and runs that wait."""
-        wanted = self._slots + len(self._waiting.get(key_of(zygote), ()))
+        """Have as many children waiting as the reserve should have, and runs wait for."""
+        wanted = self._reserve.size(zygote) + len(self._waiting.get(key_of(zygote), ()))
         zygote.fork(wanted - len(zygote.waiting) - zygote.ordered)
+
+    async def keep_reserve(self) -> None:
+        """Look for ever whether more children wait than should."""
+        while True:
+            await asyncio.sleep(reserve.LATELY / 10)
+            self._reserve.shrink(self.zygotes.current())
 
     def _serve_waiting(self, zygote: ZygoteLink) -> None:
         key = key_of(zygote)
@@ -536,7 +545,8 @@ class Roster:
         attempt = child.attempt
         wipe(os.path.join(self._nest.tmp, str(child.pid)), self._loop)
         if attempt is None:
-            self._on_stillborn(zygote, code)
+            if not child.dismissed:
+                self._on_stillborn(zygote, code)
             return
         zygote.running -= 1
         self._stillborn.pop(zygote, None)

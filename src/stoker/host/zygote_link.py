@@ -111,6 +111,7 @@ class ZygoteLink:
         self.children: dict[int, ChildLink] = {}
         self.ordered = 0
         self.running = 0
+        self.used: float | None = None
         self._importing: set[ChildLink] = set()
         self._stamps: list[FileStamp] = []
         self._keeper = keeper
@@ -164,6 +165,13 @@ class ZygoteLink:
         if count > 0 and self.state is ZygoteState.READY:
             self.ordered += count
             self._send(control.Fork(count))
+
+    def dismiss(self, count: int) -> None:
+        """Let children go that wait; their end is nobody's loss."""
+        for _ in range(count):
+            child = self.waiting.pop()
+            child.dismissed = True
+            child.close()
 
     def kill(self, child: ChildLink, number: int, *, group: bool) -> None:
         """Signal a child, or its process group."""

@@ -2,8 +2,9 @@
 
 pandas is imported in the zygote; all runs are submitted at once (`burst`), or one by one with
 `run_deployment` on one connection (`burst_one_by_one`). `burst_spawned` is for a file that is not
-safe to fork, whose processes are spawned ahead. The floor is bare fork and exit with pandas
-imported, eight in flight, and one by one.
+safe to fork, whose processes are spawned ahead. `burst_own_hosts` is at once too, with
+`isolation="host"`: one host is ready, the others are launched as the runs come, eight at a time.
+The floor is bare fork and exit with pandas imported, eight in flight, and one by one.
 """
 
 import time
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 from support import floor
 from support.report import Options, Row, benchmark
-from support.stack import ONE_HOST, deploy, settle, stack, warm_up
+from support.stack import ONE_HOST, SPARES, await_spare, deploy, settle, stack, warm_up
 
 from stoker import run_deployment
 from stoker.domain.requests import StartRun
@@ -19,6 +20,9 @@ from stoker.testing import Harness
 
 PAUSE = 0.5
 """Seconds between two bursts, in which the children that wait are forked anew."""
+
+OWN_HOSTS = 24
+"""Runs with a host each in a burst, at the most: each imports pandas anew."""
 
 
 def measure(options: Options) -> Iterator[Row]:
@@ -39,6 +43,7 @@ def measure(options: Options) -> Iterator[Row]:
         deployment = deploy(running, "unsafe.py", "nothing_unsafe")
         warm_up(running, deployment, options.warmup)
         yield Row("stoker", "burst_spawned", "runs/s", rates(running, options, at_once))
+    yield Row("stoker", "burst_own_hosts", "runs/s", own_hosts(options))
     single, in_flight = floor.forks(n, options.rounds)
     yield Row("floor", "burst", "runs/s", in_flight)
     yield Row("floor", "burst_one_by_one", "runs/s", single)
@@ -47,6 +52,22 @@ def measure(options: Options) -> Iterator[Row]:
 
         with prefect.server() as peer:
             yield Row("prefect", "burst", "runs/s", peer.measure("burst", options.peer_n))
+
+
+def own_hosts(options: Options) -> list[float]:
+    """Submit many more runs than hosts are ready for."""
+    n = min(options.n, OWN_HOSTS)
+    found: list[float] = []
+    with stack(SPARES) as running:
+        deployment = deploy(running, "flows.py", "nothing", isolation="host")
+        for _ in range(min(options.rounds, 2)):
+            await_spare(running)
+            started = time.monotonic()
+            running.api.start_runs([StartRun(deployment=deployment) for _ in range(n)])
+            settle(running)
+            found.append(n / (time.monotonic() - started))
+            check(running, n)
+    return found
 
 
 def rates(running: Harness, options: Options, submit: Callable[[], str]) -> list[float]:

@@ -1,8 +1,9 @@
 """Start latency: from `run_deployment(timeout=0)` to the first line of the user's function.
 
 Hot, on a kept connection, pandas imported in the zygote, one run at a time; and the same for a
-file that is not safe to fork, whose processes are spawned ahead (`hot_start_spawned`). The floor is
-an HTTP round trip, a commit and a hand-off over a socket pair.
+file that is not safe to fork, whose processes are spawned ahead (`hot_start_spawned`).
+`hot_start_own_host` is with `isolation="host"`, each run as soon as a host is ready for it. The
+floor is an HTTP round trip, a commit and a hand-off over a socket pair.
 """
 
 import time
@@ -10,9 +11,12 @@ from collections.abc import Iterator
 
 from support import floor
 from support.report import Options, Row, benchmark
-from support.stack import ONE_HOST, deploy, scratch, stack, warm_up
+from support.stack import ONE_HOST, SPARES, await_spare, deploy, scratch, stack, warm_up
 
 from stoker import run_deployment
+
+OWN_HOSTS = 50
+"""Hosts that are used up for that at the most: each imports pandas anew."""
 
 
 def measure(options: Options) -> Iterator[Row]:
@@ -20,6 +24,7 @@ def measure(options: Options) -> Iterator[Row]:
     yield Row("stoker", "hot_start", "ms", milliseconds(hot_starts(options)))
     spawned = hot_starts(options, "unsafe.py", "clock_unsafe")
     yield Row("stoker", "hot_start_spawned", "ms", milliseconds(spawned))
+    yield Row("stoker", "hot_start_own_host", "ms", milliseconds(own_host_starts(options)))
     with scratch() as folder:
         samples = floor.hand_offs(options.n, options.warmup, folder)
     yield Row("floor", "hot_start", "ms", milliseconds(samples))
@@ -37,6 +42,19 @@ def hot_starts(options: Options, file: str = "flows.py", function: str = "clock"
         deployment = deploy(running, file, function)
         warm_up(running, deployment, options.warmup)
         for _ in range(options.n):
+            started = time.monotonic_ns()
+            run = run_deployment(deployment, timeout=0)
+            samples.append(run.wait().result() - started)
+    return samples
+
+
+def own_host_starts(options: Options) -> list[int]:
+    """Start runs with a host each, when a host is ready; the next one is launched meanwhile."""
+    samples: list[int] = []
+    with stack(SPARES) as running:
+        deployment = deploy(running, "flows.py", "clock", isolation="host")
+        for _ in range(min(options.n, OWN_HOSTS)):
+            await_spare(running)
             started = time.monotonic_ns()
             run = run_deployment(deployment, timeout=0)
             samples.append(run.wait().result() - started)

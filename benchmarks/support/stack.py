@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stoker import settings
+from stoker.domain.hosts import HostState
 from stoker.domain.pools import WarmKnobs
 from stoker.domain.states import TERMINAL, StateType
 from stoker.engine import backends
@@ -21,6 +22,9 @@ POOL = "bench"
 
 ONE_HOST = WarmKnobs(min=1, max=1, slots_per_host=8)
 """The most for two cores: eight children wait, and no second host imports beside them."""
+
+SPARES = WarmKnobs(min=0, max=1, slots_per_host=8)
+"""For runs with a host each: one is ready, eight may be there."""
 
 OPEN = [state for state in StateType if state not in TERMINAL]
 
@@ -36,9 +40,11 @@ def stack(warm: WarmKnobs | None = None) -> Generator[Harness]:
         yield running
 
 
-def deploy(running: Harness, file: str, function: str) -> str:
+def deploy(running: Harness, file: str, function: str, isolation: str = "fork") -> str:
     """Deploy one of the project's flows and return its full name."""
-    found = running.deploy(PROJECT / file, function, name=POOL, pool=POOL, project=PROJECT)
+    found = running.deploy(
+        PROJECT / file, function, name=POOL, pool=POOL, project=PROJECT, isolation=isolation
+    )
     return found[function].full_name
 
 
@@ -46,6 +52,16 @@ def warm_up(running: Harness, deployment: str, runs: int) -> None:
     """Run a deployment a few times, none of which counts, and at least once."""
     for _ in range(max(1, runs)):
         running.value(deployment)
+
+
+def await_spare(running: Harness) -> None:
+    """Return once a host of its own is ready for the next run, and no other one is there."""
+    while True:
+        found = running.api.pool(POOL)
+        up = [host.id for host in found.hosts if host.state is HostState.UP]
+        if len(found.hosts) == 1 and up == [one.host_id for one in found.zygotes if one.ready]:
+            return
+        time.sleep(0.005)
 
 
 def settle(running: Harness) -> None:

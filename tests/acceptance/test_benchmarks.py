@@ -12,7 +12,7 @@ import pytest
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 
 METRICS = {
-    "burst": {"burst", "burst_one_by_one", "burst_spawned"},
+    "burst": {"burst", "burst_one_by_one", "burst_spawned", "burst_own_hosts"},
     "enqueue": {"accept_single", "accept_batch"},
     "footprint": {"import", "cli", "import_rss", "server_pss", "host_pss"},
     "in_process_flow": {
@@ -33,7 +33,7 @@ METRICS = {
             for when in ("before", "after")
         ),
     },
-    "start_latency": {"hot_start", "hot_start_spawned"},
+    "start_latency": {"hot_start", "hot_start_spawned", "hot_start_own_host"},
     "task_overhead": {"task_direct", "task_submit", "task_map"},
 }
 WITH_ROUNDS = {"burst", "enqueue", "in_process_flow", "task_overhead"}

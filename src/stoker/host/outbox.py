@@ -237,6 +237,7 @@ class Outbox:
     async def _write(self) -> None:
         """Write what is pending, and what has come meanwhile, one sync for each lot."""
         loop = asyncio.get_running_loop()
+        said = ""
         try:
             while self._pending and self._mode == "spool" and not self._spool_is_full:
                 frames, self._pending = self._pending, []
@@ -246,7 +247,9 @@ class Outbox:
                     write = loop.run_in_executor(self._disk, self._spool.append, frames)
                     self._spool_size = await write
                 except OSError as error:
-                    logger.error("cannot write %s: %s", self._spool.path, error)
+                    if str(error) != said:
+                        logger.error("cannot write %s, trying again: %s", self._spool.path, error)
+                    said = str(error)
                     self._pending = frames + self._pending
                     await asyncio.sleep(RETRY_DISK)
                     continue

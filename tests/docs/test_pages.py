@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from stoker.domain.environment import FAMILIES, NAMES
 from stoker.domain.pools import WarmKnobs
 
 ROOT = Path(__file__).parents[2]
@@ -37,3 +38,9 @@ def test_every_knob_is_in_the_guide():
     text = (ROOT / "docs/guide.md").read_text()
     for knob in WarmKnobs.__struct_fields__:
         assert f"| `{knob}` |" in text, knob
+
+
+def test_every_variable_that_acts_at_the_start_is_in_the_guide():
+    text = (ROOT / "docs/guide.md").read_text()
+    for name in (*(f"{family}*" for family in FAMILIES), *NAMES):
+        assert f"`{name}`" in text, name

@@ -216,7 +216,7 @@ def clean_environment(config: HostConfig, environ: Mapping[str, str]) -> dict[st
     """
     kept = {name: value for name, value in environ.items() if not name.startswith("STOKER_")}
     if os.geteuid() == 0:
-        kept = own_user.ROOT | kept
+        kept = own_user.names() | kept
     return kept | {"STOKER_HOME": config.home, "STOKER_HOST_ID": config.host_id}
 
 

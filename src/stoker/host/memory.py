@@ -30,7 +30,7 @@ def _children(pid: int) -> list[int]:
 def bound(pid: int) -> int:
     """Return bytes that a process and its descendants do not exceed: what is shared counts often.
 
-    It is cheap. What is swapped out is left out.
+    It is cheap. What is swapped out is left out; see `Machine.swapped`.
     """
     total = 0
     for one, _ in tree(pid):
@@ -101,6 +101,10 @@ class Machine:
             if limit < total:
                 total, available = limit, min(available, left)
         return total, available
+
+    def swapped(self) -> int:
+        """Return the bytes of all processes that are swapped out."""
+        return _fields(self._meminfo, "SwapTotal:") - _fields(self._meminfo, "SwapFree:")
 
 
 class _Group:

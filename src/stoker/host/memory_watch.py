@@ -48,6 +48,10 @@ class Memory(Protocol):
         """Return all bytes, and those that are available."""
         ...
 
+    def swapped(self) -> int:
+        """Return the bytes that are swapped out."""
+        ...
+
 
 class MemoryWatch:
     """Looks now and then while there are runs, in a thread: it may be thousands of processes.
@@ -84,7 +88,11 @@ class MemoryWatch:
                 runs = self._runs()
                 if not runs:
                     return
-                excess, effort = await loop.run_in_executor(self._thread, self._judge.look, runs)
+                try:
+                    look = loop.run_in_executor(self._thread, self._judge.look, runs)
+                except RuntimeError:
+                    continue  # The system has no thread to give now.
+                excess, effort = await look
                 if excess is not None:
                     self._tell(*excess)
                 pause = min(LONGEST, max(PERIOD, effort / EFFORT))
@@ -132,18 +140,26 @@ class Judge:
     def look(self, runs: Sequence[WatchedRun]) -> tuple[tuple[Key, str] | None, float]:
         """Return a run that is to be ended, with the reason, and the seconds that this took."""
         began = time.thread_time()
-        excess = self._above_limit(runs) or self._above_share(runs)
+        excess = None
+        with suppress(OSError):  # No descriptor is left: the next look may have one.
+            excess = self._above_limit(runs) or self._above_share(runs)
         return excess, time.thread_time() - began
 
     def _above_limit(self, runs: Sequence[WatchedRun]) -> tuple[Key, str] | None:
-        for run in runs:
-            if run.limit is None or run.ending or memory.bound(run.pid) <= run.limit * MEGABYTE:
+        limited = [
+            (run, run.limit, run.limit * MEGABYTE)
+            for run in runs
+            if run.limit is not None and not run.ending
+        ]
+        swapped = self._machine.swapped() if limited else 0
+        for run, limit, most in limited:
+            if memory.bound(run.pid) + swapped <= most:
                 continue
             held = memory.held(run.pid, run.zygote)
-            if held > run.limit * MEGABYTE:
+            if held > most:
                 return run.key, (
                     f"ended by its host: its processes held {_megabytes(held)}, and its "
-                    f"max_memory is {run.limit:g} MB"
+                    f"max_memory is {limit:g} MB"
                 )
         return None
 
@@ -151,9 +167,7 @@ class Judge:
         """The run that holds most, where memory is short and that is more than its share."""
         if any(run.ending for run in runs):
             return None
-        total = available = 0
-        with suppress(OSError):
-            total, available = self._machine.memory()
+        total, available = self._machine.memory()
         if available >= total * RESERVE:
             return None
         held, run = max(

@@ -26,8 +26,14 @@ NEEDED = (DAC_OVERRIDE, FOWNER, KILL, SETUID)
 MAX_PROCESSES = 4096
 """Processes and threads that a run may have, where its own ``rlimits`` say nothing else."""
 
-ROOT = {"USER": "root", "HOME": "/root"}
-"""For runs whose host was started without: nothing else tells them whose they are and where."""
+
+def names() -> dict[str, str]:
+    """Return root's name and home as variables: nothing else tells them to what runs start."""
+    try:
+        entry = pwd.getpwuid(0)
+    except KeyError:
+        return {}
+    return {"USER": entry.pw_name, "HOME": entry.pw_dir}
 
 
 class OwnUser:

@@ -23,6 +23,9 @@ class Given:
     def memory(self) -> tuple[int, int]:
         return self.found
 
+    def swapped(self) -> int:
+        return 0
+
 
 @contextmanager
 def process(megabytes: int) -> Iterator[int]:
@@ -137,6 +140,13 @@ def test_how_much_memory_there_is(
 ) -> None:
     total, available = system(tmp_path, groups, membership).memory()
     assert (total // K, available // K) == found
+
+
+def test_how_much_of_it_is_swapped_out(tmp_path: Path) -> None:
+    machine = system(tmp_path, {}, "0::/\n")
+    with (tmp_path / "proc/meminfo").open("a") as file:
+        file.write("SwapTotal: 50 kB\nSwapFree: 20 kB\nSwapCached: 3 kB\n")
+    assert machine.swapped() == 30 * K
 
 
 def test_this_machine_has_some() -> None:

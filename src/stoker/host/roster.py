@@ -10,14 +10,11 @@ import time
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable
 
-import msgspec
-from msgspec import Raw, Struct
-
 from stoker.domain.deployments import Code
 from stoker.domain.hosts import ZYGOTES
 from stoker.domain.jobs import TIMEOUT_GRACE
 from stoker.domain.pools import HostTerms
-from stoker.domain.reports import Finished, HandedOver, Logged, Report
+from stoker.domain.reports import Finished, HandedOver, Logged
 from stoker.domain.runs import LogLine
 from stoker.domain.states import StateRecord, StateType
 from stoker.host import reserve
@@ -28,6 +25,8 @@ from stoker.host.installation import Replaced
 from stoker.host.log_meter import LogMeter
 from stoker.host.memory_watch import MemoryWatch
 from stoker.host.outbox import Outbox
+from stoker.host.questions import Questions
+from stoker.host.reporting import Reporting
 from stoker.host.reserve import Reserve
 from stoker.host.server_link import ServerLink
 from stoker.host.starved import Starved
@@ -55,22 +54,6 @@ STILLBORN = 5
 
 UNSTARTABLE = (OSError, ValueError)
 """A zygote that cannot be started; ValueError: what it was told is no environment or no path."""
-
-
-class OpaqueChildRequest(Struct, array_like=True):
-    """A `ChildRequest` as the agent reads it."""
-
-    id: int
-    body: Raw
-
-
-class OpaqueHostRequest(Struct, tag="request", kw_only=True):
-    """A `HostRequest` as the agent writes it."""
-
-    id: int
-    run_id: str
-    attempt: int
-    body: Raw
 
 
 class Roster:
@@ -104,8 +87,9 @@ class Roster:
         self._over: OrderedDict[Key, None] = OrderedDict()
         self._waiting: defaultdict[ZygoteKey, deque[Attempt]] = defaultdict(deque)
         self._running: dict[Key, tuple[ZygoteLink, ChildLink]] = {}
-        self._requests: dict[int, tuple[ChildLink, int, bytes]] = {}
-        self._last_request = 0
+        self._questions = Questions(link.send)
+        self._reporting = Reporting(outbox)
+        self._emit = self._reporting.emit
         self._stillborn: dict[ZygoteLink, int] = {}
         self._fence: float | None = None
         self._starved = Starved(self._place_again)
@@ -131,7 +115,7 @@ class Roster:
             messages.append(wire.HostWorn(reason=self.wear.reason))
         if self._departure.draining:
             messages.append(wire.HostDraining(released=[]))
-        return messages + [request for _, _, request in self._requests.values()]
+        return [*messages, *self._questions.open()]
 
     def assign(self, jobs: list[wire.Job]) -> None:
         """Take attempts; those that are known already are only acknowledged."""
@@ -187,12 +171,7 @@ class Roster:
 
     def reply(self, reply: wire.Reply) -> None:
         """Pass an answer on to the child that asked."""
-        found = self._requests.pop(reply.id, None)
-        if found is not None:
-            child, id, _ = found
-            child.send(
-                pipe.KIND_REPLY, pipe.encode(wire.Reply(id=id, body=reply.body, error=reply.error))
-            )
+        self._questions.answer(reply)
 
     def fence(self, at: float) -> None:
         """Have the zygotes end everything at a boot time, should the agent not be able to."""
@@ -407,31 +386,22 @@ class Roster:
         if len(self._over) > REMEMBERED:
             self._over.popitem(last=False)
 
-    def _emit(self, attempt: Attempt, *reports: Report) -> None:
-        self._put(attempt, attempt.job.run_id, Raw(msgspec.msgpack.encode(reports)))
-
-    def _put(self, attempt: Attempt, run_id: str, reports: Raw) -> None:
-        number, seq = attempt.next_frame(run_id)
-        self._outbox.put(wire.OpaqueFrame(run_id, number, seq, reports))
-
     # From children; see `child_link.Listener`.
 
     def on_report(self, child: ChildLink, body: bytes) -> None:
-        """Pass reports on, unread."""
+        """Pass reports on."""
         if child.attempt is not None:
-            report = msgspec.msgpack.decode(body, type=pipe.OpaqueReport)
-            self._put(child.attempt, report.run_id, report.reports)
+            self._reporting.pass_on(child.attempt, body)
 
     def on_log(self, child: ChildLink, body: bytes) -> None:
-        """Pass log lines on, unread, as long as its log is not too long."""
+        """Pass log lines on."""
         if child.attempt is not None:
-            report = msgspec.msgpack.decode(body, type=pipe.OpaqueReport)
-            self._log(child.attempt, report.run_id, report.reports, pipe.log_cost(len(body)))
+            self._reporting.pass_log_on(child.attempt, body)
 
-    def _log(self, attempt: Attempt, run_id: str, reports: Raw, size: int) -> None:
-        kept = attempt.log.admit(run_id, reports, size, time.time())
-        if kept is not None:
-            self._put(attempt, run_id, kept)
+    def on_lines(self, child: ChildLink, report: Logged) -> None:
+        """Pass captured lines on."""
+        if child.attempt is not None:
+            self._reporting.log_lines(child.attempt, child, report)
 
     def on_finished(self, child: ChildLink, body: bytes) -> None:
         """Pass the end on. The slot is free: the child has only to leave."""
@@ -443,41 +413,16 @@ class Roster:
         attempt.killer = self._loop.call_later(LINGER, self._kill, attempt)
 
     def on_request(self, child: ChildLink, body: bytes) -> None:
-        """Pass a question on, under the rights of its run."""
-        if child.attempt is None:
-            return
-        request = msgspec.msgpack.decode(body, type=OpaqueChildRequest)
-        self._last_request += 1
-        run_id, number = child.attempt.key
-        data = wire.encode(
-            OpaqueHostRequest(
-                id=self._last_request, run_id=run_id, attempt=number, body=request.body
-            )
-        )
-        self._requests[self._last_request] = (child, request.id, data)
-        self._send(data)
+        """Pass a question on."""
+        self._questions.ask(child, body)
 
     def on_forget(self, child: ChildLink, id: int) -> None:
-        """Take a question back: while the server answers it, its run counts as waiting."""
-        for number, (asker, theirs, _) in self._requests.items():
-            if asker is child and theirs == id:
-                del self._requests[number]
-                self._send(wire.ForgetRequest(id=number))
-                return
+        """Take a question back."""
+        self._questions.take_back(child, id)
 
     def on_flush(self, child: ChildLink, id: int) -> None:
         """Answer once everything before is safe."""
-        reply = pipe.encode(wire.Reply(id=id))
-        self._outbox.when_safe(lambda: child.send(pipe.KIND_REPLY, reply))
-
-    def on_lines(self, child: ChildLink, report: Logged) -> None:
-        """Pass captured lines on."""
-        attempt = child.attempt
-        if attempt is not None:
-            size = sum(len(line.message) + pipe.LINE_COST for line in report.lines)
-            reports = Raw(msgspec.msgpack.encode([report]))
-            self._log(attempt, attempt.job.run_id, reports, size)
-            child.muted = attempt.log.is_cut(attempt.job.run_id)
+        self._reporting.confirm(child, id)
 
     def on_silence(self, child: ChildLink) -> None:
         """Its zygote is about to tell how it ended; else it lives without a voice: end it."""
@@ -495,11 +440,8 @@ class Roster:
             self._kill(child.attempt)
 
     def may_read(self, resume: Callable[[], None]) -> bool:
-        """Not while the outbox is full: then children have to wait."""
-        if self._outbox.congested:
-            self._outbox.on_relief(resume)
-            return False
-        return True
+        """Not while the outbox is full."""
+        return self._reporting.may_read(resume)
 
     # From zygotes; see `zygote_link.Keeper`.
 
@@ -554,9 +496,7 @@ class Roster:
             # What this run held may be what the next child needs for its import.
             self._top_up(zygote)
         self._running.pop(attempt.key, None)
-        self._requests = {
-            id: request for id, request in self._requests.items() if request[0] is not child
-        }
+        self._questions.drop(child)
         attempt.forget_timers()
         lost = attempt.lost_child and not child.job_unread
         if not (child.spoke or attempt.doom or lost or self._departure.draining):

@@ -347,6 +347,21 @@ async def test_an_import_that_fails(api: FakeApi, host: HostProcess, project: Pa
     assert await host.value(broken, "f") == 1
 
 
+async def test_what_a_failed_import_has_started_is_ended(
+    host: HostProcess, project: Path, tmp_path: Path
+) -> None:
+    note = tmp_path / "pid"
+    (project / "broken.py").write_text(
+        "import subprocess, pathlib\n"
+        "helper = subprocess.Popen(['sleep', '600'], start_new_session=True)\n"
+        f"pathlib.Path({str(note)!r}).write_text(str(helper.pid))\n"
+        "raise ValueError\n"
+    )
+    finished = await host.run(Code(path=str(project), file="broken.py"), "f")
+    assert finished.state.type is StateType.FAILED
+    await gone([int(note.read_text())])
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [

@@ -327,6 +327,21 @@ async def test_a_process_with_a_used_pid_is_not_taken_for_the_host(
     assert (lost.host_id, lost.reason) == ("old", "its process is gone")
 
 
+async def test_a_host_is_not_dead_before_all_that_it_started_is_gone(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    looks = iter([[7], [7], [7], [7], [7], [7], []])
+    monkeypatch.setattr("stoker.launchers.process.kill_marked", lambda host_id: next(looks))
+    exits: asyncio.Queue[str] = asyncio.Queue()
+    launcher = ProcessLauncher(lambda host_id, reason: exits.put_nowait(host_id))
+    launcher.adopt("old", ProcessIdentity(os.getpid(), 1, this_machine()))
+    async with asyncio.timeout(10):
+        assert await exits.get() == "old"
+    assert list(looks) == []
+    assert "host old has ended, but not its processes [7]" in caplog.text
+    await launcher.close()
+
+
 async def test_a_process_of_another_container_is_not_judged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from stoker.domain.anatomy import StartClass
 from stoker.domain.errors import StokerError
+from stoker.domain.hosts import HostState
 from stoker.domain.requests import StartRun
 from stoker.domain.runs import FlowRun
 from stoker.testing import Arrival, Gate, Harness, result_of
@@ -53,6 +54,12 @@ def complete(stoker: Harness, run_id: str) -> None:
 def processes(stoker: Harness, *words: str) -> list[Process]:
     """Its processes with one of these words in their command lines."""
     return [one for one in stoker.processes() if any(word in one.command for word in words)]
+
+
+def present(stoker: Harness) -> list[str]:
+    """Ids of the hosts that the server takes for alive."""
+    hosts = stoker.api.pool("default").hosts
+    return [host.id for host in hosts if host.state is not HostState.DEAD]
 
 
 def still_well(stoker: Harness) -> FlowRun:
@@ -238,8 +245,14 @@ def test_the_worker(stoker: Harness, gate: Gate, tmp_path: Path) -> None:
     assert agent.is_alive, "it was adopted"
 
     # The new worker watches the host that it adopted.
+    (adopted,) = present(stoker)
     agent.send(signal.SIGKILL)
     assert await_ends([agent], SOON) == []
+    # A run that is given to it before its death is known has crashed with it.
+    deadline = time.monotonic() + 10
+    while adopted in present(stoker):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     still_well(stoker)
     assert len(processes(stoker, "stoker.host.agent")) == 1
 

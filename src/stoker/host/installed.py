@@ -17,7 +17,7 @@ def note_environment() -> None:
     Installers add and remove an entry in the folder of packages for each version. Not seen is a
     file that somebody edits inside of an installed package.
     """
-    found = {sys.executable, os.path.join(sys.prefix, "pyvenv.cfg")}
+    found = {sys.executable}
     for folder in sys.path:
         if os.path.basename(folder) in PACKAGES and os.path.isdir(folder):
             found.add(folder)

@@ -1,6 +1,7 @@
 """Nothing that a run has started outlives it, however it was started and however the run ends."""
 
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -118,11 +119,28 @@ def test_a_zygote_is_killed(stoker: Harness, gate: Gate, strays: list[Process]) 
         assert stoker.wait(arrival.note["run"]).state.name == "Crashed"
 
 
+BARE = """
+import threading
+from strays import haunt
+from stoker import flow
+
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+
+@flow
+def unforked(gate: str) -> str:
+    return haunt(gate)
+"""
+
+
+@pytest.mark.parametrize("flow", ["haunted", "unforked"])
 def test_an_agent_is_killed_and_its_worker_too(
-    stoker: Harness, gate: Gate, strays: list[Process]
+    stoker: Harness, gate: Gate, strays: list[Process], flow: str, tmp_path: Path
 ) -> None:
-    """There is nobody to clear up but the zygotes."""
-    arrival, _ = haunt(stoker, gate, strays)
+    """There is nobody to clear up but the zygotes, those of code that cannot be forked too."""
+    shutil.copy(PROJECT / "strays.py", tmp_path)
+    (tmp_path / "unforked.py").write_text(BARE)
+    stoker.deploy(tmp_path / "unforked.py", "unforked")
+    arrival, _ = haunt(stoker, gate, strays, flow)
     agent = agent_of(stoker)
     below = [arrival.pid, arrival.note["zygote"]]
     strays += [living(pid) for pid in below]

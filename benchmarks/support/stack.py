@@ -59,7 +59,8 @@ def await_spare(running: Harness) -> None:
     while True:
         found = running.api.pool(POOL)
         up = [host.id for host in found.hosts if host.state is HostState.UP]
-        if len(found.hosts) == 1 and up == [one.host_id for one in found.zygotes if one.ready]:
+        ready = [one.host_id for one in found.zygotes if one.ready]
+        if len(found.hosts) == 1 and up and up == ready:
             return
         time.sleep(0.005)
 

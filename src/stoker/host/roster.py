@@ -108,7 +108,7 @@ class Roster:
         messages: list[wire.FromHost | bytes] = [
             is_ready(zygote)
             for zygote in self.zygotes.current()
-            if zygote.state is ZygoteState.READY
+            if zygote.state is ZygoteState.READY and zygote.announced
         ]
         messages.append(wire.Holding(runs=list(self._attempts)))
         if self.wear.reason:
@@ -452,14 +452,16 @@ class Roster:
             attempt.imported = now
             attempt.import_seconds = zygote.import_seconds
         self._top_up(zygote)
-        self._send(is_ready(zygote))
 
     def on_retired(self, zygote: ZygoteLink) -> None:
         """Its place is free, or another one is about to have its code as it is now."""
         self._send(wire.ZygoteChanged(key=zygote.code.key, state="gone"))
 
     def on_child(self, zygote: ZygoteLink) -> None:
-        """A child is there for a run that waits."""
+        """A child is there for a run that waits. With the first one runs of the code start hot."""
+        if not zygote.announced:
+            zygote.announced = True
+            self._send(is_ready(zygote))
         self._serve_waiting(zygote)
         if zygote.faults:
             self._stillborn.pop(zygote, None)

@@ -112,6 +112,7 @@ class ZygoteLink:
         self.ordered = 0
         self.running = 0
         self.used: float | None = None
+        self.announced = False
         self._importing: set[ChildLink] = set()
         self._stamps: list[FileStamp] = []
         self._keeper = keeper

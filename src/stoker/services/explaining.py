@@ -95,6 +95,11 @@ def _no_slot(records: Records, run: FlowRun, outlook: Outlook, now: float) -> st
     failure = outlook.failures.get((run.pool or "", run.lane or ""))
     if failure is not None:
         return f"the last host could not be launched ({failure}); another try follows"
+    used = sum(host.once for host in hosts)
+    if used:
+        return (
+            f"{used} hosts are used by one run each; the next is launched when one of them leaves"
+        )
     up = [host for host in hosts if host.state is HostState.UP]
     if up:
         return f"all slots of {len(up)} hosts are taken; it starts when a run ends"

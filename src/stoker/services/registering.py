@@ -130,7 +130,7 @@ def register_host(
     host.registered = host.registered or unit.now
     if host.state is not HostState.DRAINING:
         host.state = HostState.UP
-    host.message = ""
+        host.message = host.worn
     if not unit.records.leases_of(host_id):
         host.idle_since = unit.now
     unit.records.put_host(host)
@@ -145,7 +145,7 @@ def renew(unit: Unit, host_id: str, lease_until: float) -> bool:
     host = unit.records.host(host_id)
     if host is not None and host.state is HostState.UNREACHABLE:
         host.state = HostState.UP
-        host.message = ""
+        host.message = host.worn
         unit.records.put_host(host)
         unit.claimable.add(host.pool)
         unit.demand.add(host.pool)

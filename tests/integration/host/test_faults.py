@@ -62,6 +62,11 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
+def state_of(pid: int) -> str:
+    """The letter of a process's state, as proc_pid_stat(5) has it."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
 async def spooled(spool: Path, runs: set[str]) -> None:
     """Wait until the ends of runs are in the spool."""
     async with asyncio.timeout(10):
@@ -171,6 +176,8 @@ async def test_what_a_whole_host_leaves_is_found_by_its_mark(
     pid = await begun(api, run_id)
     (zygote,), helpers = host.zygotes(), children_of(pid)
     os.kill(zygote, signal.SIGSTOP)
+    # It may be forking still: a stop takes effect a little later.
+    await until(lambda: state_of(zygote) == "T")
     family = {zygote, *children_of(zygote), *helpers}
     host.signal(signal.SIGKILL)
     await host.ended()

@@ -90,3 +90,12 @@ async def test_children_go_when_their_code_has_not_been_used_for_long(
         while {one.name for one in (host.home / "tmp" / host.id).iterdir()} - set(map(str, left)):
             await asyncio.sleep(0.01)
     assert [one.state for one in api.of_kind(wire.ZygoteChanged)] == ["ready"]
+
+
+async def test_a_code_is_ready_when_a_child_waits(make_host, api: FakeApi, code: Code) -> None:
+    host = make_host(slots=3, runner="stoker")
+    await host.start()
+    await api.say(wire.Warm(codes=[code]))
+    await api.wait(lambda: api.of_kind(wire.ZygoteChanged))
+    (zygote,) = host.zygotes()
+    assert children_of(zygote)

@@ -13,7 +13,7 @@ from stoker.domain.pools import Machine, Worker
 from stoker.domain.reports import Finished, Frame
 from stoker.domain.requests import StartRun
 from stoker.domain.states import StateRecord, StateType
-from stoker.services import lending, registering
+from stoker.services import administration, lending, registering
 from stoker.services.cancelling import cancel
 from stoker.services.dispatcher import Dispatcher, need_run
 from stoker.services.ingest import ingest
@@ -426,5 +426,52 @@ def test_a_worker_is_told_its_orders_when_they_change_and_on_each_connection(sid
         await planned()
         assert (link.numbers, again.numbers) == ([0, 1, 0], [0])
         running.cancel()
+
+    asyncio.run(main())
+
+
+def test_a_host_that_is_used_once_gets_its_run_and_no_other(side):
+    async def main() -> None:
+        lane = side.world.deployment(isolation="host").lane
+        side.world.host("h", slots=1, once=True, lane=lane, ready=False)
+        link = await side.connect()
+        first, second = await asyncio.gather(side.submit(), side.submit())
+        assert link.said == [("assign", [(min(first, second), 1)])], "and it is not told to drain"
+        assert side.dispatcher.ready_hosts("pool") == {}
+        await side.finish(min(first, second))
+        assert side.world.state(max(first, second)) is StateType.SCHEDULED
+
+    asyncio.run(main())
+
+
+def test_what_hosts_go_by_is_pushed(side):
+    async def main() -> None:
+        link = await side.host()
+        changes = {"fence_after": 60.0, "warm": {"max_runs": 5}}
+        await side.dispatcher.transact(
+            lambda unit: administration.update_pool(unit, "pool", changes)
+        )
+        ((what, terms),) = link.said
+        assert (what, terms.fence_after, terms.max_runs) == ("terms", 60.0, 5)
+        await side.dispatcher.transact(
+            lambda unit: administration.update_pool(unit, "pool", {"paused": True})
+        )
+        assert len(link.said) == 1
+
+    asyncio.run(main())
+
+
+def test_a_zygote_that_is_ready_or_failed_has_its_pool_planned_anew(side):
+    async def main() -> None:
+        await side.host()
+        poked: list[str] = []
+        side.dispatcher.on_demand = poked.append
+        side.dispatcher.zygote(HostZygote(host_id="h", key="k", ready=False))
+        (ready,) = side.dispatcher.ready_hosts("pool").values()
+        assert (ready.codes, ready.failed, poked) == (set(), {"k"}, ["pool"])
+        side.dispatcher.zygote(HostZygote(host_id="h", key="k"))
+        assert (ready.codes, ready.failed) == ({"k"}, set())
+        await side.connect()
+        assert side.dispatcher.zygotes == []
 
     asyncio.run(main())

@@ -142,3 +142,11 @@ def test_a_host_that_is_about_to_be_launched(world, run):
 def test_a_cancelled_run_waits_for_nothing(world, run):
     world.do(lambda unit: cancel(unit, run.id))
     assert why(world, run) is None
+
+
+def test_hosts_that_are_used_once_and_taken(world):
+    lane = world.deployment("own", isolation="host").lane
+    for name in ("h1", "h2"):
+        world.host(name, slots=1, once=True, lane=lane)
+        world.submit("f/own")
+    assert "2 hosts are used by one run each" in (why(world, world.submit("f/own")) or "")

@@ -89,7 +89,7 @@ class Agent:
             self._keep_connected(),
             self._watch_fence(),
             self._roster.wear.watch(),
-            self._roster.keep_reserve(),
+            self._roster.placing.keep_reserve(),
         )
         tasks = [loop.create_task(one) for one in loops]
         for task in tasks:
@@ -139,9 +139,9 @@ class Agent:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + REAP_TIME
         while loop.time() < deadline:
-            for zygote in self._roster.zygotes.all():
+            for zygote in self._roster.placing.zygotes.all():
                 zygote.end()
-            if not self._roster.sweeper.sweep() and not self._roster.zygotes.all():
+            if not self._roster.placing.sweeper.sweep() and not self._roster.placing.zygotes.all():
                 return
             await asyncio.sleep(0.005)
 
@@ -178,7 +178,7 @@ class Agent:
     def on_alive(self, at: float) -> None:
         """See `server_link.Owner`."""
         self._alive = max(self._alive, at)
-        self._roster.fence(self._alive + zygotes_turn(self._fence_after))
+        self._roster.placing.fence(self._alive + zygotes_turn(self._fence_after))
 
     def on_unsuited(self, reason: str) -> None:
         """See `server_link.Owner`."""

@@ -19,10 +19,13 @@ from stoker.domain.errors import StokerError
 from stoker.engine import runner
 from stoker.engine.describing import described
 from stoker.flows import Flow
-from stoker.host import fork_check
+from stoker.host import fork_check, linux
 from stoker.host.control import Setup
 from stoker.host.import_trace import ImportTrace
 from stoker.host.importing import failure, import_code
+
+END_TIME = 10.0
+"""Seconds that processes get to end which the file has started."""
 
 
 class FoundFlow(Struct, kw_only=True):
@@ -132,14 +135,16 @@ def problem_of(flow: Flow[..., Any], function: str, setup: Setup) -> str:
 def main() -> None:
     """Inspect the file that standard input names."""
     setup = msgspec.json.decode(sys.stdin.buffer.read(), type=Setup)
+    linux.become_subreaper()
     answer = os.dup(1)
     os.dup2(2, 1)
     report = msgspec.json.encode(inspect(setup))
     sys.stdout.flush()
     with os.fdopen(answer, "wb") as file:
         file.write(report)
-    # A file may have started threads that do not end.
+    # A file may have started threads and processes that do not end.
     sys.stderr.flush()
+    linux.end_tree(END_TIME)
     os._exit(0)
 
 

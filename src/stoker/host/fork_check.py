@@ -74,6 +74,8 @@ def check(trace: ImportTrace, before: Set[int], rehearse: Callable[[], None]) ->
 
 def _probe(rehearse: Callable[[], None]) -> list[Fault]:
     """Fork a child that does what all children do, and see whether it comes to its end."""
+    # A handler of the user's, or none at all, might take its end away.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     pid = os.fork()
     if pid == 0:
         try:
@@ -82,8 +84,10 @@ def _probe(rehearse: Callable[[], None]) -> list[Fault]:
             os._exit(1)
         os._exit(0)
     pidfd = os.pidfd_open(pid)
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
     try:
-        ended = select.select([pidfd], [], [], PROBE_TIME)[0]
+        ended = poll.poll(PROBE_TIME * 1000)
         if not ended:
             os.kill(pid, signal.SIGKILL)
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

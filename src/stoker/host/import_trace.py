@@ -79,7 +79,7 @@ class ImportTrace:
         self._tasks = _Folder("/proc/self/task", lambda status: status.st_nlink)
         self._fds = _Folder("/proc/self/fd", lambda status: status.st_size)
         self._stack: list[_Frame] = []
-        self._watched: list[dict[str, Any]] = []
+        self._watched: list[tuple[dict[str, Any], str]] = []
 
     def install(self) -> None:
         """Watch imports from now on."""
@@ -88,9 +88,8 @@ class ImportTrace:
     def remove(self) -> None:
         """Watch no import any more."""
         sys.meta_path.remove(self)
-        for attributes in self._watched:
-            for step in STEPS:
-                attributes.pop(step, None)
+        for attributes, step in self._watched:
+            attributes.pop(step, None)
         self._watched.clear()
 
     def find_spec(
@@ -114,14 +113,16 @@ class ImportTrace:
         # The loaders of built-in modules are classes, which all modules share.
         if attributes is None or isinstance(spec.loader, type):
             return
-        self._watched.append(attributes)
         for step in STEPS:
             method = getattr(spec.loader, step, None)
-            if method is not None:
-                attributes[step] = self._watching(spec.name, method)
+            # All modules of one folder in a zip file have the same loader.
+            if method is not None and step not in attributes:
+                attributes[step] = self._watching(method)
+                self._watched.append((attributes, step))
 
-    def _watching(self, name: str, step: Callable[[Any], T]) -> Callable[[Any], T]:
-        def watched(argument: Any) -> T:
+    def _watching(self, step: Callable[[Any], T]) -> Callable[[Any], T]:
+        def watched(argument: ModuleSpec | ModuleType) -> T:
+            name = argument.name if isinstance(argument, ModuleSpec) else argument.__name__
             return self.watch(name, lambda: step(argument))
 
         return watched

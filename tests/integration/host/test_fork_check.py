@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import msgspec
@@ -23,6 +24,19 @@ SAFE = {
         "from multiprocessing import resource_tracker\nresource_tracker.ensure_running()\n"
     ),
     "a closed socket": "import socket\nsocket.socketpair()[0].close()\n",
+    "a process that goes on": "import os, time\nos.fork() or time.sleep(70)\n",
+    "ends of processes that nobody hears of": (
+        "import signal\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+    ),
+    "ends of processes that a handler hears of": (
+        "import os, signal\nsignal.signal(signal.SIGCHLD, lambda *_: os.waitpid(-1, 0))\n"
+    ),
+    "more descriptors than select() takes": (
+        "import os, resource\n"
+        "_, most = resource.getrlimit(resource.RLIMIT_NOFILE)\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (2048, most))\n"
+        "fds = [os.open('/dev/null', os.O_RDONLY) for _ in range(1100)]\n"
+    ),
 }
 
 UNSAFE = {
@@ -82,3 +96,15 @@ def test_unsafe(what: str, tmp_path: Path) -> None:
     assert found
     # Of what a fork does nobody knows which module brought it.
     assert found[0].startswith("a forked process" if "fork" in what else "brings: ")
+
+
+def test_many_modules_of_one_zip_file(tmp_path: Path) -> None:
+    """They have one loader, which is watched once."""
+    names = [f"zipped_{number}" for number in range(400)]
+    with zipfile.ZipFile(tmp_path / "library.zip", "w") as library:
+        for name in names:
+            library.writestr(f"{name}.py", "")
+    path = f"import sys\nsys.path.insert(0, {str(tmp_path / 'library.zip')!r})\n"
+    report = inspected(tmp_path, path + "".join(f"import {name}\n" for name in names))
+    assert report.error == ""
+    assert {*names} <= {package.name for package in report.packages}

@@ -176,11 +176,11 @@ class Placing:
     # Within.
 
     def _zygote(self, code: Code, runner: str) -> ZygoteLink:
-        if not self.zygotes.has(code, runner) and self._wear.installation.is_replaced():
+        is_new = not self.zygotes.has(code, runner)
+        if is_new and self._wear.installation.is_replaced():
             raise Replaced
-        before = len(self.zygotes.current())
         zygote = self.zygotes.wanted(code, runner)
-        if self._fence is not None and len(self.zygotes.current()) != before:
+        if is_new and self._fence is not None:
             zygote.fence(self._fence)
         return zygote
 
@@ -255,7 +255,8 @@ class Placing:
         self._owner.on_child_end(child.attempt, child, code)
 
     def _on_stillborn(self, zygote: ZygoteLink, code: int | None) -> None:
-        if zygote not in self.zygotes.current():
+        if zygote.state is not ZygoteState.READY:
+            # It was given up, or is dead itself.
             return
         if zygote.birth_error and zygote.children:
             # The others live: they may hold what this one needed, such as a port.

@@ -164,13 +164,15 @@ class Zygote:
         poll.register(self._wake, select.POLLIN)
         self._reap()
         while not (self._retired and not self._children):
-            for fd, _ in poll.poll(self._patience()):
+            events = poll.poll(self._patience())
+            for fd, _ in events:
                 if fd == self._wake:
                     os.read(self._wake, 4096)
                     self._reap()
                 elif not self._take_order():
                     return
-            if self._fence is not None and linux.boot_time() >= self._fence:
+            # Orders that wait come first: after a long import, or a stop, one may put it off.
+            if not events and self._fence is not None and linux.boot_time() >= self._fence:
                 return
             if self._owed and linux.boot_time() >= self._fork_at:
                 self._fork(code, runner)

@@ -106,6 +106,43 @@ async def test_killed_zygote(api: FakeApi, host: HostProcess, code: Code, tmp_pa
     assert await host.value(code, "hello") == "hello you"
 
 
+async def test_a_killed_zygote_is_no_failed_one(api: FakeApi, make_host, code: Code) -> None:
+    """Many children that wait end with it, which says nothing of its code."""
+    host = make_host(slots=8)
+    await host.start()
+    await host.value(code, "hello")
+    (zygote,) = host.zygotes()
+    await until(lambda: len(children_of(zygote)) == 8)
+    # One more run: what was forked before it has its agent's ear by now.
+    await host.value(code, "hello")
+    api.said.clear()
+    os.kill(zygote, signal.SIGKILL)
+    await api.wait(lambda: api.of_kind(wire.ZygoteChanged))
+    assert [one.state for one in api.of_kind(wire.ZygoteChanged)] == ["gone"]
+    assert await host.value(code, "hello") == "hello you"
+
+
+async def test_a_zygote_that_was_stopped_beyond_the_fence_goes_on(
+    api: FakeApi, make_host, code: Code, tmp_path: Path
+) -> None:
+    """Its agent has put the fence off, again and again; it reads the first of that first."""
+    api.heartbeat, api.fence_after = 0.2, 2.0
+    host = make_host(fence_after=2.0)
+    await host.start()
+    flag = tmp_path / "x"
+    run_id = await host.assign(code, "wait", parameters={"path": str(flag)})
+    await begun(api, run_id)
+    (zygote,) = host.zygotes()
+    stopped = time.clock_gettime(time.CLOCK_BOOTTIME)
+    os.kill(zygote, signal.SIGSTOP)
+    await api.wait(lambda: any(beat.at > stopped + 2.0 for beat in api.of_kind(wire.HostHeartbeat)))
+    os.kill(zygote, signal.SIGCONT)
+    await host.value(code, "hello")
+    flag.touch()
+    assert (await api.finished(run_id)).state.name == "Completed"
+    assert host.zygotes() == [zygote]
+
+
 async def test_a_zygote_that_cannot_fork_tries_again(
     api: FakeApi, host: HostProcess, code: Code, tmp_path: Path
 ) -> None:

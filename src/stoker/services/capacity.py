@@ -137,11 +137,13 @@ class _Planner:
         used = [host for host in self._hosts if host.lane == lane.key and self._executes(host)]
         hosts = [host for host in present if _set_of(host.queues) == queues]
         busy = [host for host in used if _set_of(host.queues) == queues]
-        elsewhere = sum(
-            _set_of(host.queues) != queues and _set_of(host.queues) in self._served
+        elsewhere = [
+            host
             for host in [*present, *used]
-        )
-        knobs = self._knobs(lane, queues, elsewhere)
+            if _set_of(host.queues) != queues and _set_of(host.queues) in self._served
+        ]
+        replaced = pairs_of(host for host in elsewhere if host.is_present)
+        knobs = self._knobs(lane, queues, len(elsewhere) - len(replaced))
         demand = self._demand(lane.key, queues, [*hosts, *busy])
         wanted = wanted_hosts(knobs, demand)
         pairs = pairs_of(hosts)
@@ -150,7 +152,7 @@ class _Planner:
             for _ in range(missing):
                 self._order(lane, workers)
             room = max(knobs.max, wanted) + 1 - len(hosts) - len(busy) - max(0, missing)
-            for worn in self._to_replace(hosts, wanted)[: max(0, room)]:
+            for worn in self._to_replace(hosts, wanted - len(busy))[: max(0, room)]:
                 self._order(lane, workers, worn)
         self._release_replaced(lane.key, pairs)
         if missing <= 0 or not may_launch:
@@ -269,6 +271,8 @@ class _Planner:
 
     def _to_replace(self, hosts: Sequence[Host], wanted: int) -> list[Host]:
         """Worn hosts that nothing replaces yet, and that are in use or cannot be spared.
+
+        Of those that are used once, ``wanted`` counts the spare ones alone.
 
         Others stay as they are: they are warm, and leave when they have been idle for long.
         """

@@ -13,17 +13,14 @@ from stoker.domain.errors import Invalid
 from stoker.domain.hosts import HostState
 from stoker.domain.jobs import Job
 from stoker.domain.leases import Lease, Lendable, has_room
-from stoker.domain.limits import RUN_KEYS, RunLimits, limits_of
+from stoker.domain.limits import RunLimits, limits_of
 from stoker.domain.pools import WorkPool, WorkQueue
 from stoker.domain.runs import FlowRun
 from stoker.domain.states import StateType
-from stoker.domain.templates import CODE_KEYS, code_of, resolve
+from stoker.domain.templates import code_of, resolve
 from stoker.domain.transitions import Command, Wish
 from stoker.services.changing import change
 from stoker.services.unit import ReadyHost, Unit
-
-OWN_KEYS = (CODE_KEYS | RUN_KEYS) - {"env"}
-"""What a run may set that its job is made with; its ``env`` comes to the job by itself."""
 
 
 def claim(unit: Unit, pool_name: str, ready: Sequence[ReadyHost]) -> None:
@@ -260,7 +257,9 @@ class _Claim:
         deployment = self._deployments[name]
         if deployment is None or deployment.code is None:
             return self._give_up(run, "its deployment was deleted before it started")
-        if not OWN_KEYS.intersection(run.job_variables):
+        # A run's ``env`` comes to its job by itself; whatever else it sets, the template may have
+        # made any part of the job of it.
+        if not run.job_variables.keys() - {"env"}:
             return _aimed(run, deployment.code, deployment.function, deployment.limits)
         others = {name: value for name, value in run.job_variables.items() if name != "env"}
         both = {**deployment.job_variables, **others}

@@ -254,6 +254,18 @@ def test_limits_are_the_pool_s_the_deployment_s_and_the_run_s_own(world):
     assert own.code == plain.code
 
 
+def test_a_variable_of_the_template_acts_wherever_that_uses_it(world):
+    template = {
+        "variables": {"properties": {"size": {"default": 10}, "region": {"default": "a"}}},
+        "job_configuration": {"max_memory": "{{ size }}", "env": {"REGION": "{{ region }}"}},
+    }
+    world.do(lambda unit: administration.update_pool(unit, "pool", {"base_job_template": template}))
+    world.host()
+    world.submit(job_variables={"size": 5, "region": "b"})
+    (job,) = world.last.assigned["h"]
+    assert (job.limits.max_memory, job.code.env) == (5, {"REGION": "b"})
+
+
 def test_a_run_whose_variables_the_pool_does_not_know_any_more_is_cancelled(world):
     run = world.submit(job_variables={"working_dir": "/w"})
     template = {**PROCESS_TEMPLATE, "variables": {"properties": {"env": {}, "python": {}}}}

@@ -101,6 +101,16 @@ def test_a_worn_spare_is_replaced_first(own):
     come_up(own, new)
 
 
+def test_a_worn_spare_that_another_stands_for_is_not_replaced(own):
+    for name in ("h1", "h2"):
+        spare(own, name)
+        own.submit("f/own")
+    spare(own, "h3")
+    spare(own, "h4")
+    own.do(lambda unit: registering.worn(unit, "h4", "old"))
+    assert planned(own).requested == []
+
+
 def test_workers_keep_one_for_the_queues_that_they_serve(own):
     own.queue("q")
     assert planned(own, one_worker(queues=["q"])).requested == []

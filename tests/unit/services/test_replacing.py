@@ -9,9 +9,9 @@ from stoker.services.capacity import plan
 from stoker.services.replacing import PATIENCE
 
 
-def planned(world, limit: int | None = None):
+def planned(world, limit: int | None = None, *others: Worker):
     worker = Worker(id="w", name="w", pool="pool", machine=Machine("here", "boot"), limit=limit)
-    return world.do(lambda unit: plan(unit, "pool", [worker], {}, world.ready))
+    return world.do(lambda unit: plan(unit, "pool", [worker, *others], {}, world.ready))
 
 
 def knobs(world, **fields) -> None:
@@ -177,6 +177,19 @@ def test_a_replacement_does_not_leave_before_what_it_replaces(warm):
     warm.ready.clear()
     planned(warm)
     assert draining(warm) == ["h"]
+
+
+def test_while_one_is_replaced_those_of_other_queues_stay(world):
+    world.queue("q")
+    knobs(world, min=2, max=2)
+    other = world.worker("v", queues=["q"])
+    world.host("h1", idle_since=0.0)
+    world.host("h2", worker_id="v", queues=["q"], idle_since=0.0)
+    wear(world, "h1")
+    (new,) = planned(world, None, other).requested
+    assert new.replaces == "h1"
+    planned(world, None, other)
+    assert draining(world) == []
 
 
 @pytest.mark.parametrize("state", [HostState.DRAINING, HostState.DEAD])

@@ -53,12 +53,9 @@ def serve(
         ```
     """
     _refuse_odd_places()
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        asyncio.run(_serve(deployments, limit, print_starting_message))
-    else:
+    if _in_a_loop():
         raise RuntimeError("serve() blocks the event loop that runs here; use `await aserve(...)`")
+    asyncio.run(_serve(deployments, limit, print_starting_message))
 
 
 async def aserve(
@@ -73,6 +70,14 @@ async def aserve(
     """
     _refuse_odd_places()
     await _serve(deployments, limit, print_starting_message)
+
+
+def _in_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 async def _serve(deployments: Sequence[Deployment], limit: int | None, greets: bool) -> None:

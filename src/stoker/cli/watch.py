@@ -44,6 +44,7 @@ def watch(api: Api, run_id: str) -> FlowRun:
     """Print a run's states and log lines until it is over, and return it."""
     after = states_seen = 0
     reason = None
+    held = False
     hold = 0.0
     while True:
         # The run is read first: where it is over, what is read then is all there is.
@@ -61,9 +62,12 @@ def watch(api: Api, run_id: str) -> FlowRun:
             return run
         # The run was read before its states: it may have started since.
         started = bool(states) and (states[-1].is_terminal or states[-1].type is StateType.RUNNING)
-        if run.waiting_for and run.waiting_for != reason and not started:
+        # A run that has a host starts in a moment, as a rule: then there is nothing to explain.
+        soon = run.state.type is StateType.PENDING and not held
+        if run.waiting_for and run.waiting_for != reason and not started and not soon:
             click.echo(f"{' ' * 12} | waits: {run.waiting_for}")
-        reason = run.waiting_for
+            reason = run.waiting_for
+        held = run.state.type is StateType.PENDING
         states_seen = len(states)
         if lines:
             after = lines[-1].id

@@ -10,10 +10,11 @@ import msgspec
 from msgspec import UNSET
 
 from stoker.cli.context import open_api, values
-from stoker.cli.output import as_json, clock, print_fields, print_json, print_table
+from stoker.cli.output import as_json, print_json, print_table
+from stoker.cli.pool_details import show, status
 from stoker.domain.pools import WarmKnobs, WorkPool
 from stoker.domain.templates import DEFAULT_TEMPLATES, with_defaults
-from stoker.wire.http import KnobChanges, PoolCreate, PoolDetail, PoolUpdate
+from stoker.wire.http import KnobChanges, PoolCreate, PoolUpdate
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -212,7 +213,7 @@ def ls(as_json: bool) -> None:
             (
                 found.pool.name,
                 found.pool.type,
-                _status(found),
+                status(found),
                 found.running,
                 found.queued,
                 found.pool.concurrency_limit,
@@ -229,66 +230,13 @@ def ls(as_json: bool) -> None:
 @click.argument("name")
 @as_json
 def inspect(name: str, as_json: bool) -> None:
-    """Show the work pool NAME, its queues, workers and hosts."""
+    """Show the work pool NAME, its queues, workers and hosts, and what is not safe to fork."""
     with open_api() as api:
         found = api.pool(name)
     if as_json:
         print_json(found)
         return
-    pool, warm = found.pool, found.pool.warm
-    print_fields(
-        [
-            ("Name", pool.name),
-            ("Type", pool.type),
-            ("Status", _status(found)),
-            ("Runs", f"{found.running} running, {found.queued} waiting"),
-            ("Limit", "none" if pool.concurrency_limit is None else pool.concurrency_limit),
-            ("Hosts", f"{warm.min} to {warm.max}, {warm.slots_per_host} slots each"),
-            ("Buffer", f"{warm.buffer} free slots while there is demand"),
-            ("Idle", f"a host leaves after {warm.idle_timeout:g} s"),
-            ("Replaced", _replaced(warm)),
-            ("Fencing", f"after {pool.fence_after:g} s without a heartbeat"),
-            ("Created", clock(pool.created)),
-        ]
-    )
-    click.echo()
-    print_table(
-        ("Queue", "Priority", "Status", "Limit"),
-        [
-            (q.name, q.priority, "paused" if q.paused else "ready", q.concurrency_limit)
-            for q in found.queues
-        ],
-        empty="No queues.",
-    )
-    click.echo()
-    print_table(
-        ("Worker", "Machine", "Queues", "Limit", "Status", "Last seen"),
-        [
-            (
-                w.name,
-                w.machine.name,
-                ", ".join(w.queues) or "all",
-                w.limit,
-                "draining" if w.draining else "up",
-                clock(w.last_seen),
-            )
-            for w in found.workers
-        ],
-        empty=f"No worker serves it. Start one: stoker worker start -p {pool.name}",
-    )
-    click.echo()
-    print_table(
-        ("Host", "State", "Slots", "Process", "Message"),
-        [(h.id, h.state, h.slots, h.process and h.process.pid, h.message) for h in found.hosts],
-        empty="No hosts.",
-    )
-    for code in found.unsafe:
-        names = ", ".join(code.deployments)
-        click.echo()
-        click.echo(f"{code.file} ({names}) is not safe to fork: its processes are spawned ahead,")
-        click.echo("and import it each for itself. Starts stay hot, but cost more. It is for:")
-        for fault in code.faults:
-            click.echo(f"  {fault}")
+    show(found)
 
 
 @work_pool.command()
@@ -361,19 +309,3 @@ def _say(pool: WorkPool, as_json: bool, outcome: str) -> None:
         print_json(pool)
     else:
         click.echo(f"Work pool {pool.name!r} {outcome}.")
-
-
-def _replaced(warm: WarmKnobs) -> str:
-    limits = (
-        (warm.max_runs, "after {:g} runs"),
-        (warm.max_age, "when {:g} s old"),
-        (warm.max_memory_growth, "when grown by {:g} MB"),
-    )
-    parts = [text.format(limit) for limit, text in limits if limit is not None]
-    return f"a host is replaced {', or '.join(parts)}" if parts else "hosts are not replaced"
-
-
-def _status(found: PoolDetail) -> str:
-    if found.pool.paused:
-        return "paused"
-    return "ready" if found.workers else "no worker"

@@ -128,6 +128,21 @@ def with_defaults(template: Json, defaults: Json) -> Json:
     return {**template, "variables": {**template["variables"], "properties": properties}}
 
 
+def changed_defaults(kind: str, template: Json) -> Json:
+    """Return the defaults of a template's variables that are not those of the pool type's own.
+
+    Example:
+        >>> changed_defaults("process", with_defaults(PROCESS_TEMPLATE, {"max_memory": 512}))
+        {'max_memory': 512}
+    """
+    usual = _properties(DEFAULT_TEMPLATES.get(kind, {}))
+    return {
+        name: schema.get("default")
+        for name, schema in _properties(template).items()
+        if schema.get("default") != usual.get(name, {}).get("default")
+    }
+
+
 class _Variables(msgspec.Struct, frozen=True):
     properties: dict[str, Json] = msgspec.field(default_factory=dict[str, Json])
 

@@ -1,7 +1,6 @@
 """Files of flows: imported to be deployed, and the flows found in them."""
 
 import os
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -84,11 +83,11 @@ def _flow_in(module: ModuleType, function: str | None, file: str) -> tuple[Flow[
 
 
 def _import(file: Path, folder: Path) -> ModuleType:
-    from stoker.host.loader import load
+    from stoker.host import loader
 
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
-    return _loaded(lambda: load(str(folder), str(file.relative_to(folder))), file)
+    place = str(folder), str(file.relative_to(folder))
+    loader.seek_in(*place)
+    return _loaded(lambda: loader.load(*place), file)
 
 
 def _loaded(load: Callable[[], T], file: Path) -> T:

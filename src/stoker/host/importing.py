@@ -29,10 +29,7 @@ def import_code(setup: Setup, runner: Runner, trace: ImportTrace | None = None) 
         runner: Gets its flows ready.
         trace: Watches, where somebody wants to know.
     """
-    folder = os.path.dirname(os.path.join(setup.path, setup.file))
-    sys.path.insert(0, setup.path)
-    if folder != os.path.normpath(setup.path):
-        sys.path.insert(1, folder)
+    loader.seek_in(setup.path, setup.file)
     loader.install(setup.path)
     note_environment()
     os.chdir(setup.working_dir or setup.path)
@@ -72,6 +69,8 @@ def failure(error: BaseException, setup: Setup) -> ImportFailed:
 def describe(error: BaseException, setup: Setup) -> str:
     """Say in one line why a code cannot be imported: the file, the line, the error."""
     path, line = os.path.join(setup.path, setup.file), None
+    if not os.path.exists(path):
+        return f"{setup.file} could not be imported: it is not there any more, in {setup.path}"
     if isinstance(error, SyntaxError) and error.filename:
         path, line, what = error.filename, error.lineno, f"{type(error).__name__}: {error.msg}"
     else:

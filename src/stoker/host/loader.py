@@ -110,6 +110,19 @@ def install(project: str) -> None:
     sys.path_importer_cache.clear()
 
 
+def seek_in(path: str, file: str) -> None:
+    """From now on, find modules in the project folder first, then in the file's own folder.
+
+    Args:
+        path: The project folder.
+        file: The file, relative to it.
+    """
+    folders = [path, os.path.dirname(os.path.join(path, file))]
+    if folders[1] == os.path.normpath(path):
+        del folders[1]
+    sys.path[:] = folders + [folder for folder in sys.path if folder not in folders]
+
+
 def load(path: str, file: str) -> ModuleType:
     """Import a project's file, under the dotted name that its place in the project gives.
 

@@ -425,7 +425,7 @@ async def test_an_import_that_ends_the_process(
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"file": "missing.py"}, "missing.py"),
+        ({"file": "missing.py"}, "missing.py could not be imported: it is not there"),
         ({"path": "/nowhere"}, "/nowhere"),
         ({"working_dir": "/nowhere"}, "/nowhere"),
         ({"python": "/nowhere/python"}, "/nowhere/python"),

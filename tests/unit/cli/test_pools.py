@@ -142,6 +142,26 @@ def test_inspect_shows_queues_workers_and_hosts(stoker):
         assert text in out
 
 
+def test_inspect_says_what_its_runs_have_by_default(stoker, api):
+    assert "Defaults" not in stoker("work-pool", "inspect", "p").out
+    changed = with_defaults(PROCESS_TEMPLATE, {"max_memory": 512, "rlimits": {"nofile": 64}})
+    pool = structs.replace(POOL, base_job_template=changed)
+    api.answer("GET /api/work-pools/p", structs.replace(DETAIL, pool=pool))
+    (line,) = [
+        one
+        for one in stoker("work-pool", "inspect", "p").out.splitlines()
+        if one.startswith("Defaults")
+    ]
+    assert line.split(maxsplit=1)[1] == 'max_memory=512, rlimits={"nofile":64}'
+
+
+def test_inspect_tells_hosts_of_one_run_from_others(stoker, api):
+    assert "used once" not in stoker("work-pool", "inspect", "p").out
+    hosts = [structs.replace(host, once=True) for host in DETAIL.hosts]
+    api.answer("GET /api/work-pools/p", structs.replace(DETAIL, hosts=hosts))
+    assert "1, used once" in stoker("work-pool", "inspect", "p").out
+
+
 def test_update_changes_only_what_is_given(stoker, api):
     stoker("work-pool", "update", "p", "--max", "5")
     assert api.requests[-1].json() == {"warm": {"max": 5}}

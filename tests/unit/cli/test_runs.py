@@ -141,6 +141,17 @@ def test_watch_says_why_a_run_waits(stoker, api, run_of):
     assert out.count("waits: work pool 'p' has no worker") == 1
 
 
+def test_watch_explains_a_run_that_has_a_host_where_it_does_not_start_at_once(stoker, api, run_of):
+    pending = StateRecord(StateType.PENDING, "Pending", 100.0)
+    importing = flow_run(pending, waiting_for="its host is importing its code")
+    for looks, said in ((1, 0), (4, 1)):
+        run_of(states=[SCHEDULED, pending], lines=[], run=ENDED)
+        answers = iter([importing] * looks)
+        api.routes["GET /api/flow-runs/r1"] = lambda _, left=answers: (200, next(left, ENDED))
+        out = stoker("deployment", "run", "f/d", "--watch").out
+        assert out.count("waits: its host is importing its code") == said
+
+
 @pytest.mark.parametrize("states", [[SCHEDULED, RUNNING], [SCHEDULED, RUNNING, COMPLETED]])
 def test_a_run_that_started_since_it_was_read_does_not_wait(stoker, api, run_of, states):
     run_of(states=states, lines=[], run=ENDED)

@@ -248,6 +248,13 @@ def test_a_flow_of_a_file_is_described(write) -> None:
     ]
 
 
+def test_modules_are_found_beside_the_file_too_as_hosts_find_them(write) -> None:
+    write("N = 1\n", "flows/beside_it.py")
+    write("N = 2\n", "on_top_of_it.py")
+    file = write("import beside_it, on_top_of_it\n" + ETL)
+    assert deployment_of(file, "etl", name="d").entrypoint == "flows/etl.py:etl"
+
+
 def test_a_flow_that_takes_anything_has_no_signature(write) -> None:
     assert deployment_of(write(ETL), "other", name="d").signature is None
 

@@ -92,6 +92,12 @@ def test_not_by_the_import_of_a_deployed_file(tmp_path):
         deployment_of(file, None, name="x")
 
 
+def test_what_goes_wrong_is_told_alone():
+    with pytest.raises(ValueError) as caught:
+        serve()
+    assert caught.value.__context__ is None
+
+
 def test_a_script_has_a_pool_of_its_own(monkeypatch):
     main = sys.modules["__main__"]
     found = set()

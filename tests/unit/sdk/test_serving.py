@@ -93,7 +93,7 @@ def test_not_by_the_import_of_a_deployed_file(tmp_path):
 
 
 def test_what_goes_wrong_is_told_alone():
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(ValueError, match="needs a deployment") as caught:
         serve()
     assert caught.value.__context__ is None
 

@@ -103,11 +103,11 @@ async def host_socket(socket: Socket, context: NamedDependency[Context]) -> None
     await converse(
         socket,
         _decode,
-        lambda outgoing: _Conversation(context, SocketHostLink(outgoing)),
+        lambda outgoing: HostConversation(context, SocketHostLink(outgoing)),
     )
 
 
-class _Conversation:
+class HostConversation:
     """What one host says on one connection, in order."""
 
     def __init__(self, context: Context, link: SocketHostLink) -> None:
@@ -185,12 +185,9 @@ class _Conversation:
     async def _hello(self, hello: HostHello) -> bool:
         if hello.wire_version != WIRE_VERSION:
             reason = f"it speaks version {hello.wire_version}, the server {WIRE_VERSION}"
-            known = await self._dispatcher.read(lambda records: records.host(hello.host_id))
             # It may have runs from before an upgrade: they go on to their end.
-            drain = (
-                known is not None
-                and known.registered is not None
-                and known.state is not HostState.DEAD
+            drain = await self._dispatcher.transact(
+                lambda unit: registering.outdated(unit, hello.host_id, hello.token, reason)
             )
             self._link.send(HostRefused(reason=reason, final=not drain, drain=drain))
             return False
@@ -239,16 +236,19 @@ class _Conversation:
     async def _holding(self, host: Host, runs: list[tuple[str, int]]) -> None:
         """Compare what both sides hold; then the host may be given runs."""
 
-        def compare(unit: Unit) -> tuple[ReadyHost, HostTerms, bool]:
+        def compare(unit: Unit) -> tuple[ReadyHost, HostState, HostTerms, bool]:
             registering.reconcile(unit, host.id, runs)
+            # It may have been used up since its hello, by a claim for its last connection.
+            stored = unit.records.host(host.id) or host
             has_runs = bool(unit.records.leases_of(host.id))
-            return registering.ready_host(unit, host), _terms(unit, host), has_runs
+            ready = registering.ready_host(unit, stored)
+            return ready, stored.state, _terms(unit, stored), has_runs
 
-        ready, terms, has_runs = await self._dispatcher.transact(compare)
+        ready, state, terms, has_runs = await self._dispatcher.transact(compare)
         if terms != self._terms:
             # They were changed before the dispatcher knew this connection.
             self._link.terms(terms)
-        if host.state is HostState.DRAINING:
+        if state is HostState.DRAINING:
             if host.once and not has_runs:
                 # The one run that it was for has ended, or has never reached it.
                 self._link.drain()

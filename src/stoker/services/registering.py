@@ -122,8 +122,7 @@ def register_host(
         raise Conflict("this host was not ordered, or was given up")
     if not host.token_hash:
         raise NotYet("this host's worker has not reported it yet")
-    shown = hashlib.sha256(token.encode()).hexdigest()
-    if not hmac.compare_digest(shown, host.token_hash):
+    if not _is_its_token(host, token):
         raise Conflict("wrong join token")
     host.process = process
     host.lease_until = lease_until
@@ -136,6 +135,25 @@ def register_host(
     unit.records.put_host(host)
     unit.demand.add(host.pool)
     return host
+
+
+def _is_its_token(host: Host, token: str) -> bool:
+    shown = hashlib.sha256(token.encode()).hexdigest()
+    return hmac.compare_digest(shown, host.token_hash)
+
+
+def outdated(unit: Unit, host_id: str, token: str, reason: str) -> bool:
+    """A host speaks another version than the server: if it ever was up, it drains, unheard.
+
+    Returns whether it does; one that has never been up is not wanted.
+    """
+    host = unit.records.host(host_id)
+    if host is None or host.state is HostState.DEAD or host.registered is None:
+        return False
+    if not _is_its_token(host, token):
+        return False
+    drain(unit, host_id, reason)
+    return True
 
 
 def renew(unit: Unit, host_id: str, lease_until: float) -> bool:

@@ -137,6 +137,13 @@ def test_a_host_from_before_an_upgrade_of_the_wire_may_end_its_runs(server, up, 
     worker, before = up
     refused = host(before.id, wire_version=0).hear(wire.HostRefused)
     assert (refused.final, refused.drain) == (False, True)
+    # It takes no run any more: another is launched at once.
+    worker.orders(2)
+    states = {one["id"]: one["state"] for one in server.get("/api/work-pools/pool")["hosts"]}
+    assert states[before.id] == "draining"
+    # Who does not have its token may have it drain as little as end it.
+    refused = host(before.id, token="other", wire_version=0).hear(wire.HostRefused)
+    assert (refused.final, refused.drain) == (True, False)
     # One that was given up may not.
     worker.say(worker_wire.HostLost(host_id=before.id, reason="killed"))
     worker.orders(1)

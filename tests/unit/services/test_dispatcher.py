@@ -1,14 +1,18 @@
 """The dispatcher pushes what a transaction causes, whatever happens to sockets meanwhile."""
 
 import asyncio
+import hashlib
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, cast
 
+import msgspec
 import pytest
 
+from stoker.api import hosts
+from stoker.api.context import Context
 from stoker.domain.errors import NotFound
-from stoker.domain.hosts import HostZygote
+from stoker.domain.hosts import HostState, HostZygote
 from stoker.domain.pools import Machine, Worker
 from stoker.domain.reports import Finished, Frame
 from stoker.domain.requests import StartRun
@@ -19,6 +23,7 @@ from stoker.services.dispatcher import Dispatcher, need_run
 from stoker.services.ingest import ingest
 from stoker.services.provisioner import Provisioner
 from stoker.services.submission import submit
+from stoker.wire import host as wire
 
 
 class Clock:
@@ -136,9 +141,9 @@ class Side:
         self.dispatcher.add(await self.dispatcher.transact(compare), link)
         await self.dispatcher.transact(lambda unit: unit.claimable.add("pool"))
 
-    async def submit(self) -> str:
+    async def submit(self, deployment: str = "f/d") -> str:
         (run,) = await self.dispatcher.transact(
-            lambda unit: submit(unit, [StartRun(deployment="f/d")])
+            lambda unit: submit(unit, [StartRun(deployment=deployment)])
         )
         return run.id
 
@@ -473,5 +478,58 @@ def test_a_zygote_that_is_ready_or_failed_has_its_pool_planned_anew(side):
         assert (ready.codes, ready.failed) == ({"k"}, set())
         await side.connect()
         assert side.dispatcher.zygotes == []
+
+    asyncio.run(main())
+
+
+class Silent:
+    """What goes out of a conversation; nobody reads it but the test."""
+
+    def __init__(self) -> None:
+        self.said: list[Any] = []
+
+    def put(self, message: bytes) -> None:
+        self.said.append(msgspec.msgpack.decode(message, type=wire.ToHost))
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_host_that_was_used_up_while_it_said_hello_again_is_told_to_leave(side):
+    side.world.deployment("own", isolation="host")
+    lane = side.world.read(lambda records: records.deployment("f/own")).lane
+    token_hash = hashlib.sha256(b"token").hexdigest()
+    side.world.host("h", slots=1, once=True, lane=lane, ready=False, token_hash=token_hash)
+    context = Context(
+        dispatcher=side.dispatcher,
+        provisioner=Provisioner(side.dispatcher, side.clock),
+        sweeper=cast(Any, None),
+        clock=side.clock,
+        version="1",
+        home="",
+        database="",
+        heartbeat=1.0,
+        lease=3.0,
+    )
+
+    async def main() -> None:
+        await side.connect()
+        outgoing = Silent()
+        conversation = hosts.HostConversation(context, hosts.SocketHostLink(cast(Any, outgoing)))
+        side.store.close_gate()
+        process = side.world.stored().process
+        hello = wire.HostHello(host_id="h", token="token", process=process, slots=1)
+        greeting = asyncio.create_task(conversation.take(hello))
+        await asyncio.sleep(0)
+        asker = asyncio.create_task(side.submit("f/own"))
+        await asyncio.sleep(0)
+        await side.store.open_gate()
+        assert await greeting
+        run = await asker
+        await conversation.take(wire.Holding(runs=[]))
+        assert side.world.state(run) is StateType.SCHEDULED
+        assert side.world.stored().state is HostState.DRAINING
+        assert isinstance(outgoing.said[-1], wire.Drain)
+        assert side.dispatcher.ready_hosts("pool") == {}
 
     asyncio.run(main())

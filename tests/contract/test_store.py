@@ -470,9 +470,9 @@ def test_a_wait_that_is_held_lends_to_nobody_below(shop):
     assert shop.read(lambda records: records.lenders("child")) == []
     found = shop.read(lambda records: records.waiting_leases("p"))
     assert [flags(one) for one in found] == [
-        ("grand", True, True, True, True),
+        ("grand", True, True, True, False),
         ("parent", True, True, True, True),
-    ]
+    ], "a slot is lent by those whose wait is held"
 
 
 def test_waiting_leases_are_those_of_a_pools_waiting_runs(shop):
@@ -482,8 +482,8 @@ def test_waiting_leases_are_those_of_a_pools_waiting_runs(shop):
     )
     found = shop.read(lambda records: records.waiting_leases("p"))
     assert [flags(one) for one in found] == [
-        ("1", True, True, True, True),
-        ("2", True, True, False, True),
+        ("1", True, True, True, False),
+        ("2", True, True, False, False),
     ]
 
 

@@ -176,7 +176,8 @@ class _Claim:
         """Keys that runs of the whole pool have no use for while they wait, of full limits alone.
 
         Without them two parents that wait for children in each other's queue would block each
-        other. A slot is not among them: for lack of those a host more is launched.
+        other. Slots are among them only as far as the store says: of waits that are held. For lack
+        of others a host more is launched.
         """
         return [
             Lendable(
@@ -184,7 +185,7 @@ class _Claim:
                 pool=one.pool and not self._pool_has_room(),
                 queue=one.queue and not self._queue_has_room(one.lease.queue),
                 worker=one.worker and not self._worker_has_room(one.lease.worker_id),
-                slot=False,
+                slot=one.slot,
             )
             for one in self._unit.records.waiting_leases(self._pool.name)
         ]

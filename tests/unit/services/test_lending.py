@@ -279,6 +279,28 @@ def test_a_parent_that_is_held_lends_what_it_has_left(world):
     assert resumed(world) == [(parent.id, child.id)]
 
 
+def test_a_parent_that_is_held_lends_its_slot(world):
+    """It needs the key that its child has; further down a run needs a slot like its own."""
+    pool_is(world, base_job_template=TEMPLATE)
+    world.queue("a", concurrency_limit=1)
+    for lane in (1, 2):
+        world.deployment(f"lane{lane}", queue="a", job_variables={"memory": lane})
+    for lane in (1, 2):
+        world.host(f"h{lane}", lane=world.lane(memory=lane), slots=1)
+    parent, child = started(world, "f/lane1"), world.submit("f/lane2")
+    wait(world, parent, child)
+    world.start(child)
+    time_out(world, parent, child)
+    last = world.submit("f/lane1")
+    wait(world, child, last)
+    lease = world.lease(last)
+    assert (lease.queue_from, lease.slot_from) == (child.id, parent.id)
+    world.start(last)
+    world.finish(last)
+    world.finish(child)
+    assert resumed(world) == [(parent.id, child.id)]
+
+
 def test_a_run_cannot_wait_for_one_that_waits_for_it(tight):
     top = started(tight)
     middle = tight.child(top)

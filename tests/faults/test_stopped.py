@@ -210,6 +210,24 @@ def test_a_server_that_is_away_beyond_the_fence(stoker: Harness, tmp_path: Path)
     assert ended.state.name == "Crashed"
 
 
+def test_a_server_that_is_stopped_beyond_the_fence_and_goes_on(
+    stoker: Harness, tmp_path: Path
+) -> None:
+    """Its hosts end their runs meanwhile; then it hears of it, and its worker launches others."""
+    ledger = tmp_path / "ledger"
+    (run,) = begin(stoker, ledger)
+    family = [*agents(stoker), *agents(stoker)[0].children, process(lines(ledger, run)[0][1])]
+    assert stoker.server is not None
+    with stopped(process(stoker.server.pid)):
+        assert await_ends(family, FENCE + 3) == []
+    ended = stoker.wait(run)
+    assert (ended.state.name, ended.attempt) == ("Crashed", 1)
+    again = stoker.run("tick/test", {"ledger": str(ledger), "seconds": 0.05})
+    assert again.state.name == "Completed"
+    assert [s.name for s in stoker.api.run_states(run.id)][-1] == "Crashed"
+    assert lines(ledger, run)[-1][3] < lines(ledger, again)[0][3]
+
+
 def test_a_host_that_nobody_adopts_leaves_after_its_last_run(
     stoker: Harness, tmp_path: Path
 ) -> None:

@@ -80,7 +80,8 @@ class Program(Struct):
     def lifeline(self) -> list[int]:
         """The descriptor whose end tells it to end, where it runs."""
         stdin = self.process and self.process.stdin
-        return [] if not stdin else [stdin.transport.get_extra_info("pipe").fileno()]
+        pipe = stdin and stdin.transport.get_extra_info("pipe")
+        return [] if pipe is None or pipe.closed else [pipe.fileno()]
 
     async def ended(self) -> int:
         """Wait for its end and return its exit code, minus the number of a signal."""
@@ -104,7 +105,11 @@ class Program(Struct):
             say(f"The {self.name} ended ({reason(code)}) and is started again in {pause:g} s.")
             await asyncio.sleep(pause)
             pause = min(2 * pause, LAST_PAUSE)
-            await self.start()
+            try:
+                await self.start()
+            except OSError as error:
+                # The system may have no process or descriptor to give at the moment.
+                say(f"The {self.name} cannot be started: {error}")
 
     async def end(self, patience: float, stop: Stop, say: Say) -> None:
         """Ask it to end; insist after so many seconds, or once it shall stop at once."""

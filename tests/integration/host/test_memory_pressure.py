@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,10 @@ def group() -> Iterator[Path]:
         pytest.skip(f"no control group can be made here: {error}")
     yield folder
     # What is left in it goes back, so that it can be removed.
-    for pid in (folder / "cgroup.procs").read_text().split():
-        (folder.parent / "cgroup.procs").write_text(pid)
+    while pids := (folder / "cgroup.procs").read_text().split():
+        for pid in pids:
+            with suppress(ProcessLookupError):  # It has ended meanwhile.
+                (folder.parent / "cgroup.procs").write_text(pid)
     folder.rmdir()
 
 

@@ -28,6 +28,9 @@ RETRY = 1.0
 SLOW_POLL = 1.0
 """Seconds between two looks at a run that another process may change."""
 
+FAILED = 64
+"""Codes that a host could not import, which are remembered at the most; the newest ones."""
+
 Attempt = tuple[str, int]
 
 
@@ -191,8 +194,17 @@ class Dispatcher:
 
         So it may be as warm now as the one that it replaces.
         """
-        self._zygotes.setdefault(zygote.host_id, {})[zygote.key] = zygote
+        if zygote.host_id not in self._links:
+            return
         host = self._ready.get(zygote.host_id)
+        of_host = self._zygotes.setdefault(zygote.host_id, {})
+        of_host.pop(zygote.key, None)
+        of_host[zygote.key] = zygote
+        # No host says of these that they are gone, and each run may have an environment of its own.
+        for key in [one.key for one in of_host.values() if not one.ready][:-FAILED]:
+            del of_host[key]
+            if host is not None:
+                host.failed.discard(key)
         if host is not None:
             host.note_zygote(zygote.key, ready=zygote.ready)
             self.on_demand(host.pool)

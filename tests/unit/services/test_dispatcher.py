@@ -19,7 +19,7 @@ from stoker.domain.requests import StartRun
 from stoker.domain.states import StateRecord, StateType
 from stoker.services import administration, lending, registering
 from stoker.services.cancelling import cancel
-from stoker.services.dispatcher import Dispatcher, need_run
+from stoker.services.dispatcher import FAILED, Dispatcher, need_run
 from stoker.services.ingest import ingest
 from stoker.services.provisioner import Provisioner
 from stoker.services.submission import submit
@@ -477,6 +477,23 @@ def test_a_zygote_that_is_ready_or_failed_has_its_pool_planned_anew(side):
         side.dispatcher.zygote(HostZygote(host_id="h", key="k"))
         assert (ready.codes, ready.failed) == ({"k"}, set())
         await side.connect()
+        assert side.dispatcher.zygotes == []
+
+    asyncio.run(main())
+
+
+def test_of_codes_that_a_host_could_not_import_the_newest_are_remembered(side):
+    async def main() -> None:
+        link = await side.host()
+        keys = [str(number) for number in range(FAILED + 10)]
+        for key in ["good", *keys]:
+            zygote = HostZygote(host_id="h", key=key, ready=key == "good")
+            side.dispatcher.zygote(zygote)
+        assert [one.key for one in side.dispatcher.zygotes] == ["good", *keys[10:]]
+        (ready,) = side.dispatcher.ready_hosts("pool").values()
+        assert (ready.codes, ready.failed) == ({"good"}, set(keys[10:]))
+        side.dispatcher.disconnect("h", link)
+        side.dispatcher.zygote(HostZygote(host_id="h", key="late"))
         assert side.dispatcher.zygotes == []
 
     asyncio.run(main())

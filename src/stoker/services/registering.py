@@ -173,7 +173,7 @@ def renew(unit: Unit, host_id: str, lease_until: float) -> bool:
 def worn(unit: Unit, host_id: str, reason: str) -> None:
     """A host is to be replaced. It takes runs until its replacement is as warm."""
     host = unit.records.host(host_id)
-    if host is None or host.worn or not host.is_present:
+    if host is None or host.worn or host.state in (HostState.DRAINING, HostState.DEAD):
         return
     host.worn = host.message = reason
     unit.records.put_host(host)

@@ -197,3 +197,12 @@ def test_a_host_that_leaves_anyway_is_not_replaced(world, state):
     world.host(state=state, ready=False)
     wear(world)
     assert world.stored().worn == ""
+
+
+def test_a_host_that_was_silent_for_a_while_may_say_that_it_is_worn(world):
+    knobs(world, min=1)
+    world.host(state=HostState.UNREACHABLE)
+    wear(world)
+    world.do(lambda unit: registering.renew(unit, "h", world.now + 30))
+    assert (world.stored().state, world.stored().message) == (HostState.UP, "old")
+    assert [host.replaces for host in planned(world).requested] == ["h"]

@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, TypeVar
@@ -87,7 +88,8 @@ class ImportTrace:
 
     def remove(self) -> None:
         """Watch no import any more."""
-        sys.meta_path.remove(self)
+        with suppress(ValueError):  # The code may have put a list of its own there.
+            sys.meta_path.remove(self)
         for attributes, step in self._watched:
             attributes.pop(step, None)
         self._watched.clear()
@@ -103,7 +105,6 @@ class ImportTrace:
             find: Callable[..., ModuleSpec | None] | None = getattr(finder, "find_spec", None)
             spec = find(name, path, target) if find is not None else None
             if spec is not None:
-                self._note_library(spec)
                 self._watch_loader(spec)
                 return spec
         return None
@@ -122,8 +123,12 @@ class ImportTrace:
 
     def _watching(self, step: Callable[[Any], T]) -> Callable[[Any], T]:
         def watched(argument: ModuleSpec | ModuleType) -> T:
-            name = argument.name if isinstance(argument, ModuleSpec) else argument.__name__
-            return self.watch(name, lambda: step(argument))
+            is_spec = isinstance(argument, ModuleSpec)
+            spec: ModuleSpec | None = argument if is_spec else getattr(argument, "__spec__", None)
+            if spec is None:  # A module made by hand.
+                return step(argument)
+            self._note_library(spec)
+            return self.watch(spec.name, lambda: step(argument))
 
         return watched
 
@@ -139,7 +144,7 @@ class ImportTrace:
 
     def _note_library(self, spec: ModuleSpec) -> None:
         within = self._stack and _library_of(self._stack[-1].name) in INDEPENDENT
-        if within or _library_of(spec.name) not in INDEPENDENT:
+        if within or _library_of(spec.name) not in INDEPENDENT or spec.name in self.libraries:
             return
         installed = "site-packages" in (spec.origin or "")
         unpatched = sys.modules.keys().isdisjoint(PATCHERS)

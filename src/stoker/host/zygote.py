@@ -103,6 +103,9 @@ class Zygote:
         os.closerange(control.FD + 1, os.sysconf("SC_OPEN_MAX"))
         self._link.set_inheritable(True)
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
+        for timer in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):
+            # It would stay, and its handler would not.
+            signal.setitimer(timer, 0)
         bareness = msgspec.json.encode(Bareness(self._setup, libraries)).decode()
         argv = [sys.executable, "-P", "-m", "stoker.host.zygote", str(os.getppid()), bareness]
         os.execve(sys.executable, argv, self._environ)
@@ -148,6 +151,7 @@ class Zygote:
         os.set_blocking(reader, False)
         os.set_blocking(writer, False)
         signal.signal(signal.SIGCHLD, _ignore)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         self._inherited = (self._link.fileno(), reader, writer)
         # A service manager may send these to every process of the service; the agent decides.

@@ -1,0 +1,79 @@
+"""Codes whose import changes what their zygote itself works with."""
+
+from pathlib import Path
+
+import pytest
+
+from stoker.domain.deployments import Code
+from stoker.testing.host_process import HostProcess
+
+pytestmark = pytest.mark.anyio
+
+THREAD = "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+"""With it no child can be forked from the zygote that has imported it."""
+
+
+@pytest.fixture
+def odd(project: Path) -> Code:
+    return Code(path=str(project), file="odd.py")
+
+
+async def test_signals_that_it_blocks(host: HostProcess, odd: Code, project: Path) -> None:
+    """The zygote hears of its children's ends all the same."""
+    (project / "odd.py").write_text(
+        "import os, signal\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})\n"
+        "def leave():\n"
+        "    os._exit(3)\n"
+    )
+    assert "exit code 3" in (await host.run(odd, "leave")).state.message
+
+
+async def test_finders_that_it_replaces(host: HostProcess, odd: Code, project: Path) -> None:
+    (project / "odd.py").write_text(
+        "import sys\nsys.meta_path = sys.meta_path[1:]\ndef value():\n    return 1\n"
+    )
+    assert await host.value(odd, "value") == 1
+
+
+async def test_a_timer_that_it_sets(host: HostProcess, odd: Code, project: Path) -> None:
+    """It would go off in a zygote that starts afresh, and has no handler for it."""
+    (project / "odd.py").write_text(
+        "import signal, time\n"
+        f"{THREAD}"
+        "count = 0\n"
+        "def ring(number, frame):\n"
+        "    global count\n"
+        "    count += 1\n"
+        "signal.signal(signal.SIGALRM, ring)\n"
+        "signal.setitimer(signal.ITIMER_REAL, 0.2, 0.2)\n"
+        "def rings():\n"
+        "    while count < 5:\n"
+        "        time.sleep(0.01)\n"
+        "    return count\n"
+    )
+    assert await host.value(odd, "rings") >= 5
+
+
+async def test_libraries_that_it_only_looks_for(
+    host: HostProcess, odd: Code, project: Path
+) -> None:
+    """They are not imported in its stead."""
+    pytest.importorskip("numpy")
+    (project / "odd.py").write_text(
+        "import importlib.util, sys\n"
+        f"{THREAD}"
+        "importlib.util.find_spec('numpy')\n"
+        "def loaded():\n"
+        "    return 'numpy' in sys.modules\n"
+    )
+    assert await host.value(odd, "loaded") is False
+
+
+async def test_libraries_that_it_imports(host: HostProcess, odd: Code, project: Path) -> None:
+    """They are imported once, where the code itself has to be imported by each child."""
+    pytest.importorskip("numpy")
+    (project / "odd.py").write_text(f"import numpy\n{THREAD}def value():\n    return 1\n")
+    assert await host.value(odd, "value") == 1
+    (zygote,) = host.zygotes()
+    assert "/numpy/" in Path(f"/proc/{zygote}/maps").read_text()

@@ -76,7 +76,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 5.0
     spool_limit: Annotated[
         Megabytes,
-        _doc("Reports that a host keeps on disk while the server is away; then its runs wait."),
+        _doc("MB of reports that a host keeps on disk with no server; above it its runs wait."),
     ] = 256.0
     shutdown_grace: Annotated[
         Seconds, _doc("Seconds that runs get to end at a shutdown, or at their cancellation.")

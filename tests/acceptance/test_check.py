@@ -62,7 +62,9 @@ def test_the_module_to_blame_is_named() -> None:
     shown = check(FORKING / "with_thread.py", "--project", str(FORKING))
     assert "not safe to fork" in shown
     assert "    poller: it runs the thread 'poller'" in shown.splitlines()
-    assert "with_thread: can be deployed: stoker deploy" in shown
+    file = FORKING / "with_thread.py"
+    command = f"stoker deploy {file}:with_thread -n NAME --project {FORKING}"
+    assert f"  with_thread: can be deployed: {command}" in shown.splitlines()
 
 
 def test_the_time_of_an_import_is_said_by_package(tmp_path: Path) -> None:
@@ -83,12 +85,14 @@ def test_what_cannot_be_imported_fails_the_check(tmp_path: Path) -> None:
         {
             "broken.py": HELLO + "\nraise ValueError('no such table')\n",
             "ends.py": HELLO + "\nimport os\nos._exit(7)\n",
+            "is_killed.py": HELLO + "\nimport os\nos.kill(os.getpid(), 11)\n",
             "good.py": HELLO,
         },
     )
     shown = check(tmp_path, code=1)
     assert "broken.py could not be imported: ValueError: no such table (broken.py, line 6)" in shown
     assert "its import ended the process, with exit code 7" in shown
+    assert "its import ended the process, which was killed by SIGSEGV" in shown
     assert f"{tmp_path}/good.py: imported in" in shown
 
 

@@ -49,7 +49,7 @@ def check(path: Path, project: Path | None, as_json: bool) -> None:
         click.echo(f"No flows in {path}.")
     else:
         for name, report in found.items():
-            for line in lines(name, report):
+            for line in lines(name, report, project):
                 click.echo(line)
     bad = any(one.error or any(flow.problem for flow in one.flows) for one in found.values())
     sys.exit(1 if bad else 0)
@@ -93,24 +93,33 @@ def _inspect(file: Path, project: Path | None) -> "Report":
         check=False,
     )
     if done.returncode or not done.stdout:
-        return Report(error=f"its import ended the process, with exit code {done.returncode}")
+        return Report(error=f"its import ended the process, {_how(done.returncode)}")
     try:
         return msgspec.json.decode(done.stdout, type=Report)
     except msgspec.DecodeError as error:
         raise Invalid(f"the inspection of {file} printed no report: {error}") from None
 
 
-def lines(name: str, report: "Report") -> Iterator[str]:
+def _how(code: int) -> str:
+    from stoker.host.attempt import describe_exit
+
+    if code >= 0:
+        return f"with exit code {code}"
+    return describe_exit(code).replace("its process", "which", 1)
+
+
+def lines(name: str, report: "Report", project: Path | None = None) -> Iterator[str]:
     """Return what to print about a file."""
     if report.error:
-        yield f"{name}: {report.error}"
+        yield report.error if report.error.startswith(f"{name} ") else f"{name}: {report.error}"
         yield from report.details.splitlines()
         return
     slow = [one for one in report.packages[:SLOWEST] if one.seconds >= WORTH_NAMING]
     parts = ", ".join(f"{one.name} {one.seconds:.2f} s" for one in slow)
     yield f"{name}: imported in {report.seconds:.2f} s" + (f" ({parts})" if parts else "")
+    options = "-n NAME" if project is None else f"-n NAME --project {project}"
     for flow in report.flows:
-        what = flow.problem or f"can be deployed: stoker deploy {name}:{flow.function} -n NAME"
+        what = flow.problem or f"can be deployed: stoker deploy {name}:{flow.function} {options}"
         yield f"  {flow.function}: {what}"
     if not report.flows:
         yield "  it defines no flow"

@@ -46,6 +46,8 @@ def test_a_folder_is_searched_for_flows(tmp_path: Path) -> None:
             ".hidden/third.py": HELLO,
         },
     )
+    # Some editors lock a file by a link that leads nowhere.
+    (tmp_path / ".#good.py").symlink_to("user@host.123")
     found: dict[str, Any] = json.loads(check(tmp_path, "--json"))
     flows = {name: report["flows"] for name, report in found.items()}
     assert flows == {

@@ -74,6 +74,9 @@ def _is_project(folder: Path) -> bool:
 
 
 def _may_hold_flows(file: Path) -> bool:
+    if not file.is_file():
+        # Such as a link that an editor locks a file with.
+        return False
     text = file.read_bytes()
     return b"stoker" in text and b"flow" in text
 

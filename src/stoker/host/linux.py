@@ -147,8 +147,9 @@ def end_tree(seconds: float) -> None:
     deadline = time.monotonic() + seconds
     pause = FIRST_LOOK
     while time.monotonic() < deadline:
-        for pid in children():
-            kill(pid, signal.SIGKILL)
+        with suppress(OSError):  # No descriptor is left: there may be one a little later.
+            for pid in children():
+                kill(pid, signal.SIGKILL)
         try:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pause = FIRST_LOOK

@@ -31,7 +31,8 @@ FAULTS = 20
 END_TIME = 10.0
 """Seconds that killed processes get to end, before this one leaves."""
 PAUSE = 0.2
-"""Seconds until a fork is tried again for which the system had no process, memory or file left."""
+"""Seconds until something is tried again for which the system had nothing left: no process, no
+memory, no descriptor."""
 
 
 class Bareness(msgspec.Struct, array_like=True):
@@ -64,6 +65,7 @@ class Zygote:
         self._own_user: own_user.OwnUser | None = None
         self._fence: float | None = None
         self._fork_at = 0.0
+        self._look_at: float | None = None
 
     def serve(self) -> None:
         """Import, then fork as ordered until retired.
@@ -178,12 +180,14 @@ class Zygote:
             # Orders that wait come first: after a long import, or a stop, one may put it off.
             if not events and self._fence is not None and linux.boot_time() >= self._fence:
                 return
+            if self._look_at is not None and linux.boot_time() >= self._look_at:
+                self._end_strays()
             if self._owed and linux.boot_time() >= self._fork_at:
                 self._fork(code, runner)
 
     def _patience(self) -> float | None:
         """How long to wait for an order, in milliseconds; None is for ever."""
-        times = [] if self._fence is None else [self._fence]
+        times = [one for one in (self._fence, self._look_at) if one is not None]
         if self._owed:
             times.append(self._fork_at)
         if not times:
@@ -284,7 +288,14 @@ class Zygote:
 
     def _end_strays(self) -> None:
         """Kill what a run that is over left behind; their own children turn up at the next reap."""
-        for pid in linux.children():
+        try:
+            found = linux.children()
+        except OSError:
+            # There is no descriptor left to look with.
+            self._look_at = linux.boot_time() + PAUSE
+            return
+        self._look_at = None
+        for pid in found:
             if pid not in self._children and pid not in self._kept:
                 linux.kill(pid, signal.SIGKILL)
 

@@ -166,6 +166,32 @@ async def test_a_zygote_that_cannot_fork_tries_again(
     assert host.zygotes() == [zygote]
 
 
+async def test_a_zygote_without_descriptors_ends_what_is_left_later(
+    api: FakeApi, host: HostProcess, code: Code, tmp_path: Path
+) -> None:
+    flag = {"path": str(tmp_path / "x")}
+    beside = await host.assign(code, "wait", parameters=flag)
+    await begun(api, beside)
+    ended = await host.assign(code, "wait_with_helpers", parameters=flag)
+    pid = await begun(api, ended)
+    helpers = children_of(pid)
+    # Of the two one leaves the session: it takes a look to find it.
+    await until(lambda: any(os.getsid(helper) == helper for helper in helpers))
+    (stray,) = [helper for helper in helpers if os.getsid(helper) == helper]
+    (zygote,) = host.zygotes()
+    await until(lambda: len(children_of(zygote)) == 4)
+    before = resource.prlimit(zygote, resource.RLIMIT_NOFILE)
+    resource.prlimit(zygote, resource.RLIMIT_NOFILE, (3, before[1]))
+    os.kill(pid, signal.SIGKILL)
+    assert (await api.finished(ended)).state.name == "Crashed"
+    assert state_of(stray) == "S"
+    resource.prlimit(zygote, resource.RLIMIT_NOFILE, before)
+    await gone(helpers)
+    (tmp_path / "x").touch()
+    assert (await api.finished(beside)).state.name == "Completed"
+    assert host.zygotes() == [zygote]
+
+
 async def test_an_agent_without_descriptors_goes_on_later(
     api: FakeApi, host: HostProcess, code: Code, tmp_path: Path
 ) -> None:

@@ -21,6 +21,7 @@ from typing import Any, cast
 from msgspec import Struct
 
 from stoker.host.import_trace import ImportTrace
+from stoker.shortage import patiently
 
 PROBE_TIME = 10.0
 """Seconds that the probe gets; one that takes longer hangs in a lock."""
@@ -76,14 +77,14 @@ def _probe(rehearse: Callable[[], None]) -> list[Fault]:
     """Fork a child that does what all children do, and see whether it comes to its end."""
     # A handler of the user's, or none at all, might take its end away.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    pid = os.fork()
+    pid = patiently(os.fork, "fork")
     if pid == 0:
         try:
             rehearse()
         except BaseException:
             os._exit(1)
         os._exit(0)
-    pidfd = os.pidfd_open(pid)
+    pidfd = patiently(lambda: os.pidfd_open(pid), "look at a process")
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
     try:

@@ -9,6 +9,7 @@ import pwd
 from contextlib import suppress
 
 from stoker.host import linux
+from stoker.shortage import patiently
 
 FIRST = 0x7000_0000
 """A run's user id is this and its process id: far above those that people and services have."""
@@ -78,7 +79,7 @@ def find() -> OwnUser | None:
     if lacking:
         return _none(f"this host lacks the capabilities {lacking}")
     own_user = OwnUser(held)
-    pid = os.fork()
+    pid = patiently(os.fork, "fork")
     if pid == 0:
         code = 255
         try:

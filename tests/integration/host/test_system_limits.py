@@ -106,3 +106,26 @@ async def test_an_agent_that_may_start_no_zygote(
     assert (await api.finished(run_id)).state.name == "Completed"
     await logged(log, "the process for flows.py is started")
     assert log.read_text().count("trying again") == 1
+
+
+async def test_a_zygote_that_may_start_no_process_once_it_has_imported(
+    api: FakeApi, limited_host: HostProcess, project: Path, tmp_path: Path
+) -> None:
+    """It cannot look yet whether its code can be forked: that is no fault of the code."""
+    flag = tmp_path / "flag"
+    (project / "late.py").write_text(
+        "import os, time\n"
+        f"while not os.path.exists({str(flag)!r}):\n"
+        "    time.sleep(0.005)\n"
+        "def hello():\n"
+        "    return 1\n"
+    )
+    run_id = await limited_host.assign(Code(path=str(project), file="late.py"), "hello")
+    async with asyncio.timeout(10):
+        while not (zygotes := limited_host.zygotes()):
+            await asyncio.sleep(0.005)
+    async with limited(zygotes[0], resource.RLIMIT_NPROC, 1):
+        flag.touch()
+        await logged(tmp_path / "log", "cannot fork, trying again: [Errno 11]")
+    assert (await api.finished(run_id)).state.name == "Completed"
+    assert limited_host.zygotes() == zygotes

@@ -231,7 +231,9 @@ def explain(code: int, log: Path | None) -> str:
         return "it left"
     how = f"it ended with exit code {code}"
     if code < 0:
-        how = f"it was killed by {signal.Signals(-code).name}"
+        # Real-time signals have no names.
+        named = {one.value: one.name for one in signal.Signals}
+        how = f"it was killed by {named.get(-code, f'signal {-code}')}"
     last: list[str] = []
     if log is not None:
         with contextlib.suppress(OSError):

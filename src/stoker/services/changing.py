@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 
 from stoker.domain.errors import Conflict
-from stoker.domain.hosts import HostState
+from stoker.domain.hosts import Host, HostState
 from stoker.domain.runs import FlowRun
 from stoker.domain.transitions import Command, Rejected, Wish, decide
+from stoker.ports.store import Records
 from stoker.services import lending
+from stoker.services.replacing import pairs_of
 from stoker.services.unit import Unit
 
 
@@ -82,9 +84,13 @@ def _slot_freed(unit: Unit, pool_name: str, host_id: str) -> None:
     if host is None or pool is None or host.state is HostState.DEAD:
         return
     host.idle_since = unit.now
-    others = [other for other in records.hosts(pool.name) if other.lane == host.lane]
-    present = sum(other.is_present for other in others)
-    if pool.warm.idle_timeout == 0 and host.is_present and present > pool.warm.min:
+    if pool.warm.idle_timeout == 0 and host.is_present and _number(records, host) > pool.warm.min:
         host.state = HostState.DRAINING
         unit.draining.add(host_id)
     records.put_host(host)
+
+
+def _number(records: Records, host: Host) -> int:
+    """How many hosts its lane has; one that is being replaced counts with its replacement."""
+    alike = [one for one in records.hosts(host.pool) if one.lane == host.lane and one.is_present]
+    return len(alike) - len(pairs_of(alike))

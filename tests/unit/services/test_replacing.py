@@ -192,6 +192,19 @@ def test_while_one_is_replaced_those_of_other_queues_stay(world):
     assert draining(world) == []
 
 
+def test_where_hosts_leave_at_once_a_worn_one_still_waits_for_its_replacement(warm):
+    knobs(warm, idle_timeout=0)
+    run = warm.submit()
+    warm.start(run)
+    (new,) = planned(warm).requested
+    warm.finish(run)
+    assert draining(warm) == []
+    come_up(warm, new.id)
+    warm.ready[new.id].codes.add(code(warm))
+    planned(warm)
+    assert draining(warm) == ["h"]
+
+
 @pytest.mark.parametrize("state", [HostState.DRAINING, HostState.DEAD])
 def test_a_host_that_leaves_anyway_is_not_replaced(world, state):
     world.host(state=state, ready=False)

@@ -130,8 +130,10 @@ class Placing:
         try:
             zygote = self._zygote(job.code, job.runner)
             child = zygote.take_child()
-            if child is not None and zygote.is_stale():
-                child.close()
+            # Children that import for themselves may hang there until somebody edits the file.
+            if (child is not None or zygote.faults) and zygote.is_stale():
+                if child is not None:
+                    child.close()
                 self.zygotes.retire(zygote)
                 zygote = self._zygote(job.code, job.runner)
                 child = None

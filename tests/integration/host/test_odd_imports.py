@@ -1,10 +1,12 @@
 """Codes whose import changes what their zygote itself works with."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from stoker.domain.deployments import Code
+from stoker.testing.fake_api import FakeApi
 from stoker.testing.host_process import HostProcess
 
 pytestmark = pytest.mark.anyio
@@ -77,3 +79,25 @@ async def test_libraries_that_it_imports(host: HostProcess, odd: Code, project: 
     assert await host.value(odd, "value") == 1
     (zygote,) = host.zygotes()
     assert "/numpy/" in Path(f"/proc/{zygote}/maps").read_text()
+
+
+async def test_an_import_that_hangs_in_children_until_it_is_edited(
+    api: FakeApi, host: HostProcess, odd: Code, project: Path, tmp_path: Path
+) -> None:
+    (project / "odd.py").write_text(
+        "import pathlib, time\n"
+        f"{THREAD}"
+        f"first, hung = map(pathlib.Path, {[str(tmp_path / name) for name in ('1', '2')]!r})\n"
+        "while first.exists():\n"
+        "    hung.touch()\n"
+        "    time.sleep(0.01)\n"
+        "first.touch()\n"
+    )
+    runs = [await host.assign(odd, "value")]
+    async with asyncio.timeout(20):
+        while not (tmp_path / "2").exists():
+            await asyncio.sleep(0.01)
+    (project / "odd.py").write_text("def value():\n    return 1\n")
+    runs.append(await host.assign(odd, "value"))
+    for run_id in runs:
+        assert (await api.finished(run_id)).state.name == "Completed"

@@ -159,7 +159,6 @@ class Worker(Struct, kw_only=True):
         queues: Queues its hosts serve; empty for all.
         limit: Runs at a time on its hosts; None for no limit.
         machine: Where it runs.
-        process: Which process it is: tells whether it has ended.
         process: Which process it is; proves whether it has ended.
         started: Seconds since the epoch.
         last_seen: Last heartbeat, seconds since the epoch.

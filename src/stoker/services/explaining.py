@@ -81,7 +81,8 @@ def _no_slot(records: Records, run: FlowRun, outlook: Outlook, now: float) -> st
     workers = [one for one in workers if not one.queues or run.queue in one.queues]
     if not workers:
         return f"no worker of work pool {run.pool} serves work queue {run.queue}"
-    used = records.usage(run.pool or "").workers
+    usage = records.usage(run.pool or "")
+    used = usage.workers
     if not any(has_room(worker.limit, used.get(worker.id, 0)) for worker in workers):
         limits = ", ".join(f"{one.name} {used[one.id]} of {one.limit}" for one in workers)
         return f"its workers run all that they take at a time ({limits})"
@@ -95,12 +96,15 @@ def _no_slot(records: Records, run: FlowRun, outlook: Outlook, now: float) -> st
     failure = outlook.failures.get((run.pool or "", run.lane or ""))
     if failure is not None:
         return f"the last host could not be launched ({failure}); another try follows"
-    used = sum(host.once for host in hosts)
-    if used:
-        return (
-            f"{used} hosts are used by one run each; the next is launched when one of them leaves"
-        )
     up = [host for host in hosts if host.state is HostState.UP]
+    free = sum(usage.hosts.get(host.id, 0) < host.slots for host in up)
+    if free:
+        return f"{free} hosts have room for it, but no connection; it starts when one is back"
+    once = sum(host.once for host in hosts)
+    if once:
+        return (
+            f"{once} hosts are used by one run each; the next is launched when one of them leaves"
+        )
     if up:
         return f"all slots of {len(up)} hosts are taken; it starts when a run ends"
     return "a host is about to be launched for it"

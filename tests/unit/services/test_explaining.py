@@ -126,6 +126,14 @@ def test_launches_that_fail(world, run):
     )
 
 
+@pytest.mark.parametrize("once", [False, True])
+def test_a_host_whose_socket_is_gone(world, run, once):
+    world.host("h1", slots=1, once=once, ready=False)
+    assert why(world, run) == (
+        "1 hosts have room for it, but no connection; it starts when one is back"
+    )
+
+
 def test_taken_slots(world, run):
     world.host("h1", slots=1)
     world.host("h2", slots=1)

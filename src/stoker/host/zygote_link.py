@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import resource
 import signal
@@ -18,6 +19,8 @@ from stoker.host import control, loader
 from stoker.host.child_link import ChildLink, Listener
 from stoker.host.control import FileStamp
 from stoker.process_marks import VARIABLE, mark
+
+logger = logging.getLogger("stoker.host")
 
 IMPORTS = os.cpu_count() or 1
 """Children of one zygote that import their code for themselves at a time."""
@@ -249,7 +252,14 @@ class ZygoteLink:
             if not packet:
                 self._loop.remove_reader(self._link)
                 return False
-            self._take(self._decoder.decode(packet), fds)
+            try:
+                message: control.FromZygote = self._decoder.decode(packet)
+            except msgspec.MsgspecError as error:
+                logger.error("process %d said what cannot be read: %s", self.pid, error)
+                for fd in fds:
+                    os.close(fd)
+                continue
+            self._take(message, fds)
         return True
 
     def _take(self, message: control.FromZygote, fds: list[int]) -> None:

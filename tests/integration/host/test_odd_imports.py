@@ -101,3 +101,23 @@ async def test_an_import_that_hangs_in_children_until_it_is_edited(
     runs.append(await host.assign(odd, "value"))
     for run_id in runs:
         assert (await api.finished(run_id)).state.name == "Completed"
+
+
+async def test_what_it_writes_into_its_connection(
+    host: HostProcess, odd: Code, project: Path
+) -> None:
+    """A program may write to any descriptor: nobody can read that, and its end is heard."""
+    assert host.process is not None
+    (project / "odd.py").write_text(
+        "import os, signal, time\n"
+        f"os.kill({host.process.pid}, signal.SIGSTOP)\n"
+        "if os.fork() == 0:\n"
+        "    time.sleep(0.3)\n"
+        f"    os.kill({host.process.pid}, signal.SIGCONT)\n"
+        "    os._exit(0)\n"
+        "for _ in range(3):\n"
+        "    os.write(3, b'nonsense')\n"
+        "os._exit(1)\n"
+    )
+    ended = await host.run(odd, "value")
+    assert ended.state.message == "the import of odd.py ended its process with exit code 1"

@@ -19,10 +19,11 @@ from stoker.domain.errors import StokerError
 from stoker.engine import runner
 from stoker.engine.describing import described
 from stoker.flows import Flow
-from stoker.host import fork_check, linux
+from stoker.host import linux
+from stoker.host.code import fork_check
+from stoker.host.code.import_trace import ImportTrace
+from stoker.host.code.importing import failure, import_code
 from stoker.host.control import Setup
-from stoker.host.import_trace import ImportTrace
-from stoker.host.importing import failure, import_code
 
 END_TIME = 10.0
 """Seconds that processes get to end which the file has started."""

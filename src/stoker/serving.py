@@ -229,7 +229,7 @@ def _is_imported() -> bool:
     """Whether Stoker is importing a file of flows at the moment."""
     frame = inspect.currentframe()
     while frame is not None:
-        if frame.f_globals.get("__name__") == "stoker.host.loader":
+        if frame.f_globals.get("__name__") == "stoker.host.code.loader":
             return True
         frame = frame.f_back
     return False

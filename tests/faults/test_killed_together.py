@@ -10,7 +10,7 @@ import pytest
 from stoker.domain.hosts import HostState
 from stoker.domain.pools import WarmKnobs
 from stoker.domain.reports import Finished
-from stoker.host.spool import read_frames
+from stoker.host.agent.spool import read_frames
 from stoker.testing import Gate, Harness, harness, result_of
 from stoker.testing.processes import Process, await_ends
 

@@ -15,7 +15,7 @@ from stoker.domain.pools import WarmKnobs
 from stoker.domain.requests import StartRun
 from stoker.domain.runs import FlowRun
 from stoker.domain.states import StateType
-from stoker.host.own_user import FIRST
+from stoker.host.child.own_user import FIRST
 from stoker.testing import Gate, Harness, harness, result_of
 
 PROJECT = Path(__file__).parent / "project"

@@ -104,7 +104,7 @@ def _inspect(file: Path, project: Path | None) -> "Report":
 
 
 def _how(code: int) -> str:
-    from stoker.host.attempt import describe_exit
+    from stoker.host.agent.attempt import describe_exit
 
     if code >= 0:
         return f"with exit code {code}"

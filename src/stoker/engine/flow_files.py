@@ -83,7 +83,7 @@ def _flow_in(module: ModuleType, function: str | None, file: str) -> tuple[Flow[
 
 
 def _import(file: Path, folder: Path) -> ModuleType:
-    from stoker.host import loader
+    from stoker.host.code import loader
 
     place = str(folder), str(file.relative_to(folder))
     loader.seek_in(*place)

@@ -20,10 +20,12 @@ from typing import NoReturn
 
 import msgspec
 
-from stoker.host import child, control, fork_check, linux, loader, own_user, randomness, runners
+from stoker.host import control, linux
+from stoker.host.child import life, own_user, randomness
+from stoker.host.code import fork_check, loader, runners
+from stoker.host.code.import_trace import ImportTrace
+from stoker.host.code.importing import Code, failure, import_code, import_in_child
 from stoker.host.control import Exited, FilesRead, Forked, Ready
-from stoker.host.import_trace import ImportTrace
-from stoker.host.importing import Code, failure, import_code, import_in_child
 
 STAMPS_PER_MESSAGE = 200
 FAULTS = 20
@@ -237,8 +239,8 @@ class Zygote:
             signal.set_wakeup_fd(-1)
             for fd in (*self._inherited, ours, out, err):
                 os.close(fd)
-            child.live(
-                child.Birth(
+            life.live(
+                life.Birth(
                     mother=mother,
                     link=socket.socket(fileno=theirs),
                     out=out_end,

@@ -11,7 +11,7 @@ from stoker.domain.runs import FlowRun
 class Backend(Protocol):
     """Where a flow run reports to and asks.
 
-    There are three: over the pipe of a deployed run's child (`stoker.host.pipe`), over HTTP
+    There are three: over the pipe of a deployed run's child (`stoker.host.child.pipe`), over HTTP
     (`stoker.client.backend`), and embedded in a script (`stoker.embedded`). All methods
     may be called from any thread, and block; nothing of them needs an event loop.
     """

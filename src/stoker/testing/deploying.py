@@ -14,7 +14,7 @@ from msgspec import Struct, field
 from stoker.deployments import deployment_of
 from stoker.domain.errors import StokerError
 from stoker.flows import Flow
-from stoker.host.loader import load
+from stoker.host.code.loader import load
 
 
 class Order(Struct, kw_only=True):

@@ -3,7 +3,7 @@
 import contextlib
 from pathlib import Path
 
-from stoker.host.spool import spool_path
+from stoker.host.agent.spool import spool_path
 
 KEPT = 20
 """How many stay in a home."""

@@ -18,7 +18,7 @@ from websockets.exceptions import InvalidStatus, WebSocketException
 from stoker.domain.errors import Invalid, StokerError, Unauthorized
 from stoker.domain.ids import new_id
 from stoker.domain.names import readable_name
-from stoker.host.spool import read_lots, spool_path
+from stoker.host.agent.spool import read_lots, spool_path
 from stoker.ports.clock import Clock
 from stoker.ports.launcher import HostConfig, Launcher, OnExit
 from stoker.process_identity import identify

@@ -9,7 +9,7 @@ import pytest
 
 from stoker.domain.deployments import Code
 from stoker.domain.limits import RunLimits
-from stoker.host.own_user import FIRST
+from stoker.host.child.own_user import FIRST
 from stoker.testing.fake_api import FakeApi
 from stoker.testing.host_process import HostProcess
 

@@ -10,7 +10,7 @@ import pytest
 from stoker.domain.deployments import Code
 from stoker.domain.pools import HostTerms
 from stoker.domain.states import StateType
-from stoker.host.spool import read_frames, spool_path
+from stoker.host.agent.spool import read_frames, spool_path
 from stoker.testing.fake_api import FakeApi
 from stoker.testing.host_process import HostProcess, children_of
 from stoker.wire import host as wire

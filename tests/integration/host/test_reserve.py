@@ -13,7 +13,7 @@ from stoker.wire import host as wire
 pytestmark = pytest.mark.anyio
 
 SHORT = """
-from stoker.host import reserve
+from stoker.host.agent import reserve
 reserve.LATELY = 0.3
 """
 """Makes a code count as used for a moment alone: every process imports it by itself."""

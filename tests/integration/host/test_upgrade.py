@@ -10,7 +10,7 @@ import pytest
 import stoker
 from stoker.domain.deployments import Code
 from stoker.domain.reports import Finished, Started
-from stoker.host.spool import read_frames, spool_path
+from stoker.host.agent.spool import read_frames, spool_path
 from stoker.testing.fake_api import FakeApi
 from stoker.testing.host_process import HostProcess
 from stoker.wire import host as wire

@@ -18,7 +18,7 @@ from stoker.clock import SystemClock
 from stoker.domain.deployments import Code
 from stoker.domain.errors import Invalid, Unauthorized
 from stoker.domain.hosts import ProcessIdentity
-from stoker.host.spool import read_frames, spool_path
+from stoker.host.agent.spool import read_frames, spool_path
 from stoker.launchers.process import ProcessLauncher
 from stoker.ports.launcher import Launch, OnExit
 from stoker.process_identity import identify, is_alive, this_machine

@@ -4,7 +4,7 @@ import msgspec
 
 from stoker.domain.reports import Finished
 from stoker.domain.states import ResultRecord, StateRecord, StateType
-from stoker.host.pipe import encoded
+from stoker.host.child.pipe import encoded
 from stoker.wire.pipe import ChildReport
 
 

@@ -1,6 +1,6 @@
 """When a host takes runs, and when it leaves."""
 
-from stoker.host.departure import Departure
+from stoker.host.agent.departure import Departure
 
 
 def test_a_host_takes_runs_until_it_drains():

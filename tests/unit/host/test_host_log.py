@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from stoker.host import host_log
-from stoker.host.host_log import HostLog
+from stoker.host.agent import host_log
+from stoker.host.agent.host_log import HostLog
 
 
 @pytest.fixture

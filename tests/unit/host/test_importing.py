@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from stoker.host import loader
-from stoker.host.importing import explain
+from stoker.host.code import loader
+from stoker.host.code.importing import explain
 
 
 @pytest.fixture(autouse=True)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from stoker.host import installed, loader
-from stoker.host.installation import Installation
+from stoker.host.agent.installation import Installation
+from stoker.host.code import installed, loader
 
 
 @pytest.fixture

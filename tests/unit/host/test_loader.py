@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stoker.host import loader
+from stoker.host.code import loader
 
 
 def test_a_stamp_tells_every_change(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_old_files_are_read_at_once(tmp_path: Path) -> None:
 
 SCRIPT = """
 import sys
-from stoker.host import loader
+from stoker.host.code import loader
 project, file = sys.argv[1:]
 sys.path.insert(0, project)
 loader.install(project)

@@ -8,7 +8,7 @@ from msgspec import Raw
 
 from stoker.domain.reports import Logged, Report
 from stoker.domain.runs import LogLine
-from stoker.host.log_meter import LogMeter
+from stoker.host.agent.log_meter import LogMeter
 from stoker.wire.pipe import LINE_COST
 
 

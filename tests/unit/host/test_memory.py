@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from stoker.host import memory
-from stoker.host.memory_watch import Judge, WatchedRun
+from stoker.host.agent import memory
+from stoker.host.agent.memory_watch import Judge, WatchedRun
 
 MB = 1_000_000
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from stoker.host import outbox as module
-from stoker.host.outbox import Outbox
-from stoker.host.spool import Spool, read_frames
+from stoker.host.agent import outbox as module
+from stoker.host.agent.outbox import Outbox
+from stoker.host.agent.spool import Spool, read_frames
 from stoker.wire.host import OpaqueFrame
 
 pytestmark = pytest.mark.anyio

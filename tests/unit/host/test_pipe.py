@@ -13,8 +13,8 @@ from stoker.domain.requests import StartRun
 from stoker.domain.runs import FlowRun, LogLine
 from stoker.domain.states import ResultRecord, StateRecord, StateType
 from stoker.host import cutting
-from stoker.host.pipe import PipeBackend, receive_frame
-from stoker.host.std_streams import LineWriter
+from stoker.host.child.pipe import PipeBackend, receive_frame
+from stoker.host.child.std_streams import LineWriter
 from stoker.wire import pipe as wire
 
 

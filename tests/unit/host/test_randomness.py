@@ -7,7 +7,7 @@ import numpy as np
 import numpy.random
 import pytest
 
-from stoker.host import randomness
+from stoker.host.child import randomness
 
 
 @pytest.fixture

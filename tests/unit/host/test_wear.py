@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from stoker.domain.pools import HostTerms
-from stoker.host import wear
-from stoker.host.wear import Wear, own_memory
+from stoker.host.agent import wear
+from stoker.host.agent.wear import Wear, own_memory
 
 
 def terms(**limits) -> HostTerms:

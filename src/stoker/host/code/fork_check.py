@@ -20,7 +20,7 @@ from typing import Any, cast
 
 from msgspec import Struct
 
-from stoker.host.import_trace import ImportTrace
+from stoker.host.code.import_trace import ImportTrace
 from stoker.shortage import patiently
 
 PROBE_TIME = 10.0
@@ -97,7 +97,8 @@ def _probe(rehearse: Callable[[], None]) -> list[Fault]:
     if not ended:
         return [Fault("a forked process hangs")]
     if code < 0:
-        return [Fault(f"a forked process is killed by {signal.Signals(-code).name}")]
+        names = {one.value: one.name for one in signal.Signals}
+        return [Fault(f"a forked process is killed by {names.get(-code, f'signal {-code}')}")]
     return [Fault(f"a forked process ends with exit code {code}")] if code else []
 
 

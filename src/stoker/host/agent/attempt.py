@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from stoker.domain.reports import Finished
 from stoker.domain.states import StateRecord, StateType
-from stoker.host.log_meter import LogMeter
+from stoker.host.agent.log_meter import LogMeter
 from stoker.wire.host import Job
 
 Key = tuple[str, int]

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from stoker.host import linux
-from stoker.host.zygote_link import ZygoteLink
+from stoker.host.agent.zygote_link import ZygoteLink
 
 LATELY = 600.0
 """Seconds for which a code counts as used after a run of it came."""

@@ -21,13 +21,14 @@ import uvloop
 from stoker import __version__
 from stoker.domain.fencing import agents_turn, zygotes_turn
 from stoker.domain.pools import HostTerms
-from stoker.host import linux, own_user
-from stoker.host.host_log import HostLog
-from stoker.host.outbox import Outbox
-from stoker.host.roster import Roster
-from stoker.host.server_link import Refused, ServerLink
-from stoker.host.spool import Spool, spool_path
-from stoker.host.zygote_link import Nest
+from stoker.host import linux
+from stoker.host.agent.host_log import HostLog
+from stoker.host.agent.outbox import Outbox
+from stoker.host.agent.roster import Roster
+from stoker.host.agent.server_link import Refused, ServerLink
+from stoker.host.agent.spool import Spool, spool_path
+from stoker.host.agent.zygote_link import Nest
+from stoker.host.child import own_user
 from stoker.ports.launcher import HostConfig
 from stoker.process_identity import identify, own_environment
 from stoker.wire import host as wire

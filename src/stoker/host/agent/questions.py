@@ -5,7 +5,7 @@ from collections.abc import Callable
 import msgspec
 from msgspec import Raw, Struct
 
-from stoker.host.child_link import ChildLink
+from stoker.host.agent.child_link import ChildLink
 from stoker.wire import host as wire
 from stoker.wire import pipe
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from stoker.host.zygotes import ZygoteKey
+from stoker.host.agent.zygotes import ZygoteKey
 
 logger = logging.getLogger("stoker.host")
 

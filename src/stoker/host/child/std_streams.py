@@ -9,8 +9,8 @@ from typing import BinaryIO, TextIO, cast
 
 from stoker.domain.reports import Logged
 from stoker.domain.runs import LogLine
+from stoker.host.child.pipe import PipeBackend
 from stoker.host.cutting import LINE_LIMIT, cut_text
-from stoker.host.pipe import PipeBackend
 
 INFO, ERROR = 20, 40
 LEVELS = {"stdout": INFO, "stderr": ERROR}

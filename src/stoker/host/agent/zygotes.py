@@ -5,8 +5,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from stoker.domain.deployments import Code
-from stoker.host.child_link import Listener
-from stoker.host.zygote_link import Keeper, Nest, ZygoteLink, ZygoteState
+from stoker.host.agent.child_link import Listener
+from stoker.host.agent.zygote_link import Keeper, Nest, ZygoteLink, ZygoteState
 
 logger = logging.getLogger("stoker.host")
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from stoker.host.spool import Spool
+from stoker.host.agent.spool import Spool
 from stoker.wire.host import OpaqueFrame
 
 logger = logging.getLogger("stoker.host")

@@ -10,10 +10,10 @@ from typing import Protocol
 from msgspec import Struct
 
 from stoker.domain.limits import MEGABYTE
-from stoker.host import memory
-from stoker.host.attempt import Attempt, Doom, Key
-from stoker.host.child_link import ChildLink
-from stoker.host.zygote_link import ZygoteLink
+from stoker.host.agent import memory
+from stoker.host.agent.attempt import Attempt, Doom, Key
+from stoker.host.agent.child_link import ChildLink
+from stoker.host.agent.zygote_link import ZygoteLink
 
 PERIOD, LONGEST = 0.2, 1.0
 """Seconds between two looks: the first, or more where looking takes long."""

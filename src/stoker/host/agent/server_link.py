@@ -11,7 +11,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from stoker.host import linux
-from stoker.host.outbox import Outbox
+from stoker.host.agent.outbox import Outbox
 from stoker.wire import host as wire
 
 logger = logging.getLogger("stoker.host")

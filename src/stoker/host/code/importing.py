@@ -7,11 +7,11 @@ import traceback
 from collections.abc import Callable
 from types import ModuleType
 
-from stoker.host import loader
+from stoker.host.code import loader
+from stoker.host.code.import_trace import ImportTrace
+from stoker.host.code.installed import note_environment
+from stoker.host.code.runners import Runner
 from stoker.host.control import ImportFailed, Setup
-from stoker.host.import_trace import ImportTrace
-from stoker.host.installed import note_environment
-from stoker.host.runners import Runner
 from stoker.wire import pipe as wire
 
 Code = Callable[[socket.socket], ModuleType]

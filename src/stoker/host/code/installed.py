@@ -3,7 +3,7 @@
 import os
 import sys
 
-from stoker.host import loader
+from stoker.host.code import loader
 
 PACKAGES = ("site-packages", "dist-packages")
 """Names of folders of installed packages."""

@@ -14,16 +14,16 @@ from stoker.domain.deployments import Code
 from stoker.domain.hosts import ZYGOTES
 from stoker.domain.reports import Finished
 from stoker.domain.states import StateRecord, StateType
-from stoker.host import reserve
-from stoker.host.attempt import Attempt, crashed, describe_exit
-from stoker.host.child_link import ChildLink, Listener
-from stoker.host.installation import Replaced
-from stoker.host.reserve import Reserve
-from stoker.host.starved import Starved
-from stoker.host.strays import Sweeper
-from stoker.host.wear import Wear
-from stoker.host.zygote_link import Nest, ZygoteLink, ZygoteState
-from stoker.host.zygotes import ZygoteKey, Zygotes, key_of
+from stoker.host.agent import reserve
+from stoker.host.agent.attempt import Attempt, crashed, describe_exit
+from stoker.host.agent.child_link import ChildLink, Listener
+from stoker.host.agent.installation import Replaced
+from stoker.host.agent.reserve import Reserve
+from stoker.host.agent.starved import Starved
+from stoker.host.agent.strays import Sweeper
+from stoker.host.agent.wear import Wear
+from stoker.host.agent.zygote_link import Nest, ZygoteLink, ZygoteState
+from stoker.host.agent.zygotes import ZygoteKey, Zygotes, key_of
 from stoker.shortage import is_shortage
 from stoker.wire import host as wire
 

@@ -24,12 +24,13 @@ from stoker.domain.errors import Invalid
 from stoker.domain.limits import MEGABYTE
 from stoker.domain.reports import Finished, Started
 from stoker.domain.states import StateRecord, StateType
-from stoker.host import linux, randomness, std_streams
-from stoker.host.confining import confine
-from stoker.host.importing import Code, tell_birth
-from stoker.host.own_user import OwnUser
-from stoker.host.pipe import PipeBackend, receive_frame
-from stoker.host.runners import Runner
+from stoker.host import linux
+from stoker.host.child import randomness, std_streams
+from stoker.host.child.confining import confine
+from stoker.host.child.own_user import OwnUser
+from stoker.host.child.pipe import PipeBackend, receive_frame
+from stoker.host.code.importing import Code, tell_birth
+from stoker.host.code.runners import Runner
 from stoker.wire import pipe as wire
 from stoker.wire.host import Job
 

@@ -13,18 +13,18 @@ from stoker.domain.jobs import TIMEOUT_GRACE
 from stoker.domain.pools import HostTerms
 from stoker.domain.reports import Finished, HandedOver, Logged
 from stoker.domain.runs import LogLine
-from stoker.host.attempt import Attempt, Doom, Key, verdict
-from stoker.host.child_link import ERROR, ChildLink
-from stoker.host.departure import Departure
-from stoker.host.log_meter import LogMeter
-from stoker.host.memory_watch import MemoryWatch
-from stoker.host.outbox import Outbox
-from stoker.host.placing import Placing, is_ready
-from stoker.host.questions import Questions
-from stoker.host.reporting import Reporting
-from stoker.host.server_link import ServerLink
-from stoker.host.wear import Wear
-from stoker.host.zygote_link import Nest, ZygoteLink
+from stoker.host.agent.attempt import Attempt, Doom, Key, verdict
+from stoker.host.agent.child_link import ERROR, ChildLink
+from stoker.host.agent.departure import Departure
+from stoker.host.agent.log_meter import LogMeter
+from stoker.host.agent.memory_watch import MemoryWatch
+from stoker.host.agent.outbox import Outbox
+from stoker.host.agent.placing import Placing, is_ready
+from stoker.host.agent.questions import Questions
+from stoker.host.agent.reporting import Reporting
+from stoker.host.agent.server_link import ServerLink
+from stoker.host.agent.wear import Wear
+from stoker.host.agent.zygote_link import Nest, ZygoteLink
 from stoker.ports.launcher import HostConfig
 from stoker.wire import host as wire
 from stoker.wire import pipe
@@ -37,7 +37,7 @@ ASK_AGAIN = 1.0
 """Seconds between two SIGTERMs for a run that is cancelled and goes on."""
 SILENCE = 1.5
 """Seconds after the end of a child's socket in which its zygote is expected to report its end."""
-REMEMBERED = 10_000
+REMEMBERED = 2_000
 """Attempts that are over, and are known still if they are assigned again."""
 
 

@@ -7,9 +7,9 @@ import msgspec
 from msgspec import Raw
 
 from stoker.domain.reports import Logged, Report
-from stoker.host.attempt import Attempt
-from stoker.host.child_link import ChildLink
-from stoker.host.outbox import Outbox
+from stoker.host.agent.attempt import Attempt
+from stoker.host.agent.child_link import ChildLink
+from stoker.host.agent.outbox import Outbox
 from stoker.wire import host as wire
 from stoker.wire import pipe
 

@@ -15,8 +15,9 @@ import msgspec
 
 from stoker.domain.deployments import Code
 from stoker.domain.environment import over
-from stoker.host import control, loader
-from stoker.host.child_link import ChildLink, Listener
+from stoker.host import control
+from stoker.host.agent.child_link import ChildLink, Listener
+from stoker.host.code import loader
 from stoker.host.control import FileStamp
 from stoker.process_marks import VARIABLE, mark
 

@@ -15,7 +15,7 @@ import msgspec
 
 from stoker.domain.reports import Logged
 from stoker.domain.runs import LogLine
-from stoker.host.attempt import Attempt
+from stoker.host.agent.attempt import Attempt
 from stoker.host.cutting import LINE_LIMIT
 from stoker.wire import pipe as wire
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 
 from stoker.domain.pools import HostTerms
 from stoker.host import linux
-from stoker.host.installation import Installation, Replaced
+from stoker.host.agent.installation import Installation, Replaced
 
 PACE = 5.0
 """Seconds between two looks at age and memory, at the most."""

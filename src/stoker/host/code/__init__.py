@@ -1,0 +1,1 @@
+"""Users' code: imported, watched while it is, and judged whether it can be forked."""

@@ -129,3 +129,35 @@ async def test_a_zygote_that_may_start_no_process_once_it_has_imported(
         await logged(tmp_path / "log", "cannot fork, trying again: [Errno 11]")
     assert (await api.finished(run_id)).state.name == "Completed"
     assert limited_host.zygotes() == zygotes
+
+
+NO_MEMORY = """
+import errno, os
+
+fork, refusals = os.fork, 4
+
+
+def fork_in_need():
+    global refusals
+    if refusals:
+        refusals -= 1
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+    return fork()
+
+
+os.fork = fork_in_need
+from flows import *
+"""
+
+
+async def test_no_memory_for_a_fork(
+    make_host: Callable[..., HostProcess], code: Code, tmp_path: Path
+) -> None:
+    """The zygote's own forks are refused a few times, as the kernel does it."""
+    (Path(code.path) / "needy.py").write_text(NO_MEMORY)
+    host = make_host(log=tmp_path / "log")
+    await host.start()
+    needy = Code(path=code.path, file="needy.py")
+    assert await host.value(needy, "hello") == "hello you"
+    log = (tmp_path / "log").read_text()
+    assert "trying again: [Errno 12] Cannot allocate memory" in log

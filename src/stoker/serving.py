@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 from stoker.client.http import Api
 from stoker.domain.deployments import Deployment
@@ -201,7 +202,7 @@ def _check(deployments: Sequence[Deployment], limit: int | None) -> None:
         raise ValueError("serve() needs a deployment: what flow.to_deployment(name) returns")
     for one in deployments:
         # Users need not heed types.
-        if not isinstance(one, Deployment):  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not isinstance(cast(object, one), Deployment):
             raise TypeError(f"serve() takes what flow.to_deployment(name) returns, not {one!r}")
     names = [one.full_name for one in deployments]
     twice = sorted({name for name in names if names.count(name) > 1})

@@ -13,9 +13,9 @@ import pytest
 from stoker.domain.errors import Unavailable
 from stoker.domain.pools import WarmKnobs
 from stoker.domain.reports import Finished
-from stoker.host.agent.spool import read_frames
 from stoker.testing import Arrival, Gate, Harness, harness, result_of
 from stoker.testing.processes import Process, await_ends
+from stoker.testing.spools import read_frames
 
 PROJECT = Path(__file__).parent / "project"
 WARM = WarmKnobs(min=1, max=1, slots_per_host=4)

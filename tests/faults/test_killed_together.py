@@ -10,9 +10,9 @@ import pytest
 from stoker.domain.hosts import HostState
 from stoker.domain.pools import WarmKnobs
 from stoker.domain.reports import Finished
-from stoker.host.agent.spool import read_frames
 from stoker.testing import Gate, Harness, harness, result_of
 from stoker.testing.processes import Process, await_ends
+from stoker.testing.spools import read_frames
 
 PROJECT = Path(__file__).parent / "project"
 

@@ -16,10 +16,11 @@ from stoker.domain.reports import Finished, HandedOver, Logged
 from stoker.domain.requests import StartRun
 from stoker.domain.runs import FlowRun
 from stoker.domain.states import StateRecord, StateType
-from stoker.host.agent.spool import read_frames, spool_path
+from stoker.host.agent.spool import spool_path
 from stoker.process_marks import kill_marked, marked
 from stoker.testing.fake_api import FakeApi
 from stoker.testing.host_process import HostProcess, children_of
+from stoker.testing.spools import read_frames
 from stoker.wire import host as wire
 
 pytestmark = pytest.mark.anyio

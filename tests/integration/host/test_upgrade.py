@@ -10,9 +10,10 @@ import pytest
 import stoker
 from stoker.domain.deployments import Code
 from stoker.domain.reports import Finished, Started
-from stoker.host.agent.spool import read_frames, spool_path
+from stoker.host.agent.spool import spool_path
 from stoker.testing.fake_api import FakeApi
 from stoker.testing.host_process import HostProcess
+from stoker.testing.spools import read_frames
 from stoker.wire import host as wire
 
 pytestmark = pytest.mark.anyio

@@ -18,11 +18,12 @@ from stoker.clock import SystemClock
 from stoker.domain.deployments import Code
 from stoker.domain.errors import Invalid, Unauthorized
 from stoker.domain.hosts import ProcessIdentity
-from stoker.host.agent.spool import read_frames, spool_path
+from stoker.host.agent.spool import spool_path
 from stoker.launchers.process import ProcessLauncher
 from stoker.ports.launcher import Launch, OnExit
 from stoker.process_identity import identify, is_alive, this_machine
 from stoker.testing.fake_api import FakeApi
+from stoker.testing.spools import read_frames
 from stoker.wire import host as host_wire
 from stoker.wire import worker as wire
 from stoker.worker.fleet import FIRST_PAUSE

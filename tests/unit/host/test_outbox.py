@@ -8,7 +8,8 @@ import pytest
 
 from stoker.host.agent import outbox as module
 from stoker.host.agent.outbox import Outbox
-from stoker.host.agent.spool import Spool, read_frames
+from stoker.host.agent.spool import Spool
+from stoker.testing.spools import read_frames
 from stoker.wire.host import OpaqueFrame
 
 pytestmark = pytest.mark.anyio

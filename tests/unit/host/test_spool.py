@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stoker.domain.reports import Frame, Started
-from stoker.host.agent.spool import RECORD, Spool, read_frames, spool_path
+from stoker.host.agent.spool import RECORD, Spool, spool_path
+from stoker.testing.spools import read_frames
 from stoker.wire.host import OpaqueFrame
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import msgspec
 
-from stoker.domain.reports import Frame
 from stoker.wire.host import OpaqueFrame
 
 RECORD = struct.Struct("<II")
@@ -107,12 +106,6 @@ def read_lots(path: Path, size: int) -> Iterator[list[OpaqueFrame]]:
             yield lot
     finally:
         os.close(fd)
-
-
-def read_frames(path: Path) -> list[Frame]:
-    """Return all that is in a spool; no file counts as empty."""
-    encode, decode = msgspec.msgpack.encode, msgspec.msgpack.Decoder(Frame).decode
-    return [decode(encode(frame)) for lot in read_lots(path, 1 << 20) for frame in lot]
 
 
 def _records(fd: int, offset: int) -> Iterator[tuple[bytes, int]]:

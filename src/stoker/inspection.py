@@ -78,6 +78,7 @@ def inspect(setup: Setup) -> Report:
     try:
         module = import_code(setup, runner, trace)
     except BaseException as error:
+        # A user's module may raise anything, SystemExit too.
         failed = failure(error, setup)
         return Report(error=failed.message, details=failed.traceback)
     finally:

@@ -85,6 +85,7 @@ class Zygote:
             finally:
                 trace.remove()
         except BaseException as error:
+            # A user's module may raise anything, SystemExit too.
             self._send_stamps()
             self._send(failure(error, self._setup))
             return
@@ -129,6 +130,7 @@ class Zygote:
                 importlib.import_module(name)
             safe = not fork_check.check(trace, before, runner.rehearse)
         except BaseException:
+            # Out of its order a library may fail in any way; then each child imports it itself.
             traceback.print_exc()
             safe = False
         if not safe and libraries:

@@ -77,6 +77,7 @@ class Dispatcher:
         try:
             result, _ = await asyncio.shield(written)
         except Exception:
+            # Nothing was written, for whatever reason: nothing has moved, either.
             self._leaps.give_back(leap)
             for host in ready:
                 host.move(-leap)

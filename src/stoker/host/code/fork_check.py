@@ -82,6 +82,7 @@ def _probe(rehearse: Callable[[], None]) -> list[Fault]:
         try:
             rehearse()
         except BaseException:
+            # Whatever it is, it is the verdict; nothing of it may reach the zygote's own code.
             os._exit(1)
         os._exit(0)
     pidfd = patiently(lambda: os.pidfd_open(pid), "look at a process")

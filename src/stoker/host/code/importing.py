@@ -49,6 +49,7 @@ def import_in_child(setup: Setup, runner: Runner, link: socket.socket) -> Module
         sys.stderr.flush()
         return module
     except BaseException as error:
+        # A user's module may raise anything, SystemExit too.
         traceback.print_exc()
         tell_birth(link, describe(error, setup)[:TEXT_LIMIT])
         os._exit(1)

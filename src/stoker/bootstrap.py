@@ -26,6 +26,7 @@ from stoker.domain.hosts import ProcessIdentity
 from stoker.ports.store import Store
 from stoker.process_identity import identify, is_alive, this_machine
 from stoker.services.dispatcher import Dispatcher
+from stoker.services.promoting import Promoter
 from stoker.services.provisioner import Provisioner
 from stoker.services.sweeper import Sweeper
 from stoker.settings import Settings
@@ -194,6 +195,7 @@ async def _serve(settings: Settings, store: Store, listener: socket.socket) -> N
     clock = SystemClock()
     dispatcher = Dispatcher(store, clock, ack_timeout=settings.ack_timeout)
     provisioner = Provisioner(dispatcher, clock)
+    promoter = Promoter(dispatcher, clock)
     sweeper = Sweeper(
         dispatcher,
         clock,
@@ -233,6 +235,7 @@ async def _serve(settings: Settings, store: Store, listener: socket.socket) -> N
     services = [
         asyncio.create_task(_keep_running("provisioner", provisioner.run, clock)),
         asyncio.create_task(_keep_running("sweeper", sweeper.run, clock)),
+        asyncio.create_task(_keep_running("promoter", promoter.run, clock)),
     ]
     # What the imports made lives for ever: the collector need not look at it again.
     gc.collect()

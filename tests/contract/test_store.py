@@ -27,6 +27,7 @@ def state(kind: StateType, at: float = 1.0, message: str = "", name: str = "") -
 def a_run(run_id: str = "r", kind: StateType = S.SCHEDULED, **fields: Any) -> FlowRun:
     fields = {"name": "n", "flow_name": "f", "pool": "p", "queue": "q", "lane": "l", **fields}
     fields.setdefault("deployment_id", "d")
+    fields.setdefault("queued", kind is S.SCHEDULED)
     return FlowRun(id=run_id, state=fields.pop("state", state(kind)), **fields)
 
 
@@ -106,6 +107,12 @@ def test_every_field_of_a_run_is_kept(shop):
         ended=9.0,
         host_id="h",
         anatomy=StartAnatomy(submitted=1.0, first_line=2.0, start_class=StartClass.WARM),
+        due=1.5,
+        queued=True,
+        crashes=1,
+        schedule_id="s",
+        instant=1.75,
+        paused_until=99.5,
     )
     unset = {name for name in run.__struct_fields__ if getattr(run, name) in (None, {}, [], 0)}
     assert unset == {"waiting_for", "result"}, "a new field belongs into this test"
@@ -395,6 +402,34 @@ def test_queued_runs_are_those_of_one_group_oldest_first(shop):
         QueuedCount("q", "l", 3),
         QueuedCount("q", "other", 1),
     ]
+
+
+def test_runs_of_a_group_are_in_the_order_of_their_due_times(shop):
+    shop.put(a_run("1", due=3.0), a_run("2", due=1.0), a_run("3", due=1.0))
+    queued = shop.read(lambda records: records.queued("p", "q", "l", 9))
+    assert [run.id for run in queued] == ["2", "3", "1"]
+
+
+def test_a_run_that_is_due_later_enters_its_queue_when_it_is_due(shop):
+    later = {"due": 10.0, "queued": False}
+    shop.put(a_run("1", **later), a_run("2", pool="x", due=11.0, queued=False))
+    shop.put(a_run("3", S.CANCELLED, **later))
+    assert shop.read(lambda records: records.queued("p", "q", "l", 9)) == []
+    assert shop.read(lambda records: records.next_due()) == 10.0
+    assert shop.do(lambda records: records.promote(9.9)) == []
+    assert shop.do(lambda records: records.promote(10.0)) == ["p"]
+    assert [run.id for run in shop.read(lambda records: records.queued("p", "q", "l", 9))] == ["1"]
+    assert shop.read(lambda records: records.next_due()) == 11.0
+    assert shop.do(lambda records: records.promote(12.0)) == ["x"]
+    assert shop.read(lambda records: records.next_due()) is None
+
+
+def test_a_change_says_whether_a_run_is_queued_and_from_when(shop):
+    shop.put(a_run())
+    shop.do(lambda records: records.apply([a_change("r", 0, S.PENDING, due=4.0)]))
+    assert (shop.run().queued, shop.run().due) == (False, 4.0)
+    shop.do(lambda records: records.apply([a_change("r", 1, S.SCHEDULED, due=4.0, queued=True)]))
+    assert (shop.run().queued, shop.run().due) == (True, 4.0)
 
 
 def test_nested_runs_are_those_that_another_waits_for(shop):

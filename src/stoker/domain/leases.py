@@ -23,6 +23,7 @@ class Lease(Struct, kw_only=True):
         queue_from: The waiting run that lent the queue's key.
         worker_from: The waiting run that lent the worker's key.
         slot_from: The waiting run that lent the slot.
+        deployment_id: Deployment whose limit it counts against.
     """
 
     run_id: str
@@ -35,6 +36,7 @@ class Lease(Struct, kw_only=True):
     queue_from: str | None = None
     worker_from: str | None = None
     slot_from: str | None = None
+    deployment_id: str | None = None
 
 
 class Lendable(Struct, kw_only=True):

@@ -36,6 +36,12 @@ class FlowRun(Struct, kw_only=True):
         waiting_for: Why a run that has no slot waits, and what is expected.
         anatomy: Stamps of its start.
         result: What it returned, or the exception that ended it.
+        due: From when it may be given a slot, seconds since the epoch; its place in the queue.
+        queued: Whether it is in its queue: scheduled, and due.
+        crashes: How many of its attempts ended without a word: their process died.
+        schedule_id: The schedule that it is an occurrence of.
+        instant: Which occurrence: the nominal time, seconds since the epoch.
+        paused_until: When its pause ends by itself, seconds since the epoch.
     """
 
     id: str
@@ -62,6 +68,12 @@ class FlowRun(Struct, kw_only=True):
     waiting_for: str | None = None
     anatomy: StartAnatomy = field(default_factory=StartAnatomy)
     result: ResultRecord | None = None
+    due: float = 0.0
+    queued: bool = False
+    crashes: int = 0
+    schedule_id: str | None = None
+    instant: float | None = None
+    paused_until: float | None = None
 
 
 class TaskRun(Struct, kw_only=True):

@@ -57,6 +57,8 @@ class Transition(Struct, frozen=True, kw_only=True):
         result: What it returned, with a terminal state.
         host_id: The host of its attempt; None where it has none afterwards.
         first_start: Whether ``state.at`` is when it was first called.
+        due: From when it may be given a slot.
+        queued: Whether it is in its queue afterwards.
     """
 
     run_id: str
@@ -67,6 +69,8 @@ class Transition(Struct, frozen=True, kw_only=True):
     result: ResultRecord | None = None
     host_id: str | None = None
     first_start: bool = False
+    due: float = 0.0
+    queued: bool = False
 
     @property
     def ends_attempt(self) -> bool:
@@ -151,4 +155,6 @@ def decide(run: FlowRun, wish: Wish) -> Transition | Rejected:
         result=wish.result,
         host_id=host_id,
         first_start=wish.command is Command.START and run.started is None,
+        due=run.due,
+        queued=state.type is S.SCHEDULED and run.due <= wish.at,
     )

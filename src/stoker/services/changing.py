@@ -30,6 +30,7 @@ def change(unit: Unit, run: FlowRun, wish: Wish) -> Rejected | None:
     run.attempt = decided.attempt
     run.run_count = decided.run_count
     run.host_id = decided.host_id
+    run.due, run.queued = decided.due, decided.queued
     if decided.first_start:
         run.started = decided.state.at
     if decided.state.is_terminal:

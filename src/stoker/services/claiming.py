@@ -31,7 +31,10 @@ def claim(unit: Unit, pool_name: str, ready: Sequence[ReadyHost]) -> None:
     """
     taken = unit.draining | unit.used
     hosts = [host for host in ready if host.pool == pool_name and host.id not in taken]
-    pool = unit.records.pool(pool_name) if hosts else None
+    if not hosts:
+        return
+    unit.records.lock(f"pool:{pool_name}")
+    pool = unit.records.pool(pool_name)
     if pool is None or pool.paused:
         return
     _Claim(unit, pool, hosts).run()
@@ -66,7 +69,7 @@ class _Claim:
         lanes = sorted({host.lane for host in self._hosts})
         for _, queues in groupby(self._queues.values(), lambda queue: queue.priority):
             groups = [self._oldest(queue, lane) for queue in queues for lane in lanes]
-            for run in merge(*groups, key=lambda run: run.id):
+            for run in merge(*groups, key=lambda run: (run.due, run.id)):
                 self._claim_alone(run)
 
     def _oldest(self, queue: WorkQueue, lane: str) -> Iterator[FlowRun]:
@@ -218,6 +221,7 @@ class _Claim:
             queue=run.queue or "",
             worker_id=self._owner(host) or "",
             host_id=host.id,
+            deployment_id=run.deployment_id,
         )
         _borrow(lease, lenders)
         unit.records.put_lease(lease)

@@ -44,6 +44,7 @@ class Dispatcher:
     def __init__(self, store: Store, clock: Clock, *, ack_timeout: float) -> None:
         self.watch = Watch()
         self.on_demand: Callable[[str], None] = lambda _: None
+        self.on_due: Callable[[], None] = lambda: None
         self._store = store
         self._clock = clock
         self._leaps = Leaps(clock)
@@ -115,6 +116,8 @@ class Dispatcher:
             self.watch.logged(run_id)
         for pool in unit.demand:
             self.on_demand(pool)
+        if unit.scheduled:
+            self.on_due()
 
     def _assign(self, host_id: str, jobs: list[Job]) -> None:
         attempts = [(job.run_id, job.attempt) for job in jobs]

@@ -64,6 +64,7 @@ def _regain(unit: Unit, waiter: str) -> bool:
     lent = unit.records.borrowers(waiter)
     if not lent:
         return True
+    unit.records.lock(*{f"pool:{lease.pool}" for lease in lent})
     if not all(_fits(unit, waiter, lease) for lease in lent):
         return False
     for lease in lent:

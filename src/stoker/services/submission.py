@@ -101,4 +101,6 @@ def _accept(request: StartRun, catalogue: _Catalogue, now: float) -> FlowRun:
         timeout=deployment.timeout,
         created=now,
         anatomy=StartAnatomy(submitted=now),
+        due=now,
+        queued=True,
     )

@@ -84,6 +84,7 @@ class Unit:
         terms: What hosts go by from now on, by host.
         used: Hosts that were given the one run that they take.
         logged: Runs with new log lines.
+        scheduled: Whether runs were stored that are due later.
     """
 
     records: Records
@@ -98,3 +99,4 @@ class Unit:
     terms: dict[str, HostTerms] = field(default_factory=dict[str, HostTerms])
     used: set[str] = field(default_factory=set[str])
     logged: set[str] = field(default_factory=set[str])
+    scheduled: bool = False

@@ -17,7 +17,10 @@ def queries() -> dict[str, str]:
 
 @cache
 def migrations() -> list[str]:
-    """Return the schema's migrations, in order; number 1 is first."""
+    """Return the schema's migrations, in order; number 1 is first.
+
+    They only ever add, so that servers of the version before go on beside one that has migrated.
+    """
     folder = files("stoker.storage") / "sql" / "migrations"
     found = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
     return [(folder / name).read_text() for name in found]

@@ -99,6 +99,12 @@ class GatedStore:
     def read(self, work) -> Future:
         return self.store.read(work)
 
+    def publish(self, messages) -> None:
+        self.store.publish(messages)
+
+    def subscribe(self, take) -> None:
+        self.store.subscribe(take)
+
     def close(self) -> None:
         self.store.close()
 

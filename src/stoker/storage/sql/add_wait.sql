@@ -1,2 +1,3 @@
 -- A run waits for another.
-INSERT OR IGNORE INTO waits (waiter, child) VALUES (?, ?)
+INSERT INTO waits (waiter, child) VALUES (?, ?)
+ON CONFLICT DO NOTHING

@@ -1,3 +1,3 @@
 -- The leases with a key that a run has lent.
 SELECT * FROM leases
-WHERE pool_from = ?1 OR queue_from = ?1 OR worker_from = ?1 OR slot_from = ?1
+WHERE pool_from = :run OR queue_from = :run OR worker_from = :run OR slot_from = :run

@@ -1,2 +1,2 @@
 -- A deployment by id or by its full name.
-SELECT record FROM deployments WHERE id = ?1 OR full_name = ?1
+SELECT record FROM deployments WHERE id = :name OR full_name = :name

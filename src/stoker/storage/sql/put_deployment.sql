@@ -1,2 +1,4 @@
 -- Create or replace a deployment.
-INSERT OR REPLACE INTO deployments (id, full_name, pool, record) VALUES (?, ?, ?, ?)
+INSERT INTO deployments (id, full_name, pool, record) VALUES (?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET
+    full_name = excluded.full_name, pool = excluded.pool, record = excluded.record

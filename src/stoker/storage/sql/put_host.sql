@@ -1,2 +1,5 @@
 -- Create or replace a host.
-INSERT OR REPLACE INTO hosts (id, pool, dead, lease_until, record) VALUES (?, ?, ?, ?, ?)
+INSERT INTO hosts (id, pool, dead, lease_until, record) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET
+    pool = excluded.pool, dead = excluded.dead, lease_until = excluded.lease_until,
+    record = excluded.record

@@ -1,2 +1,3 @@
 -- Create or replace a work pool.
-INSERT OR REPLACE INTO work_pools (name, record) VALUES (?, ?)
+INSERT INTO work_pools (name, record) VALUES (?, ?)
+ON CONFLICT (name) DO UPDATE SET record = excluded.record

@@ -1,2 +1,3 @@
 -- Create or replace a work queue.
-INSERT OR REPLACE INTO work_queues (pool, name, priority, record) VALUES (?, ?, ?, ?)
+INSERT INTO work_queues (pool, name, priority, record) VALUES (?, ?, ?, ?)
+ON CONFLICT (pool, name) DO UPDATE SET priority = excluded.priority, record = excluded.record

@@ -1,2 +1,3 @@
 -- Create or replace a worker.
-INSERT OR REPLACE INTO workers (id, pool, record) VALUES (?, ?, ?)
+INSERT INTO workers (id, pool, record) VALUES (?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET pool = excluded.pool, record = excluded.record

@@ -1,4 +1,4 @@
 -- The first runs of one claim group.
 SELECT * FROM flow_runs
-WHERE state_type = 'SCHEDULED' AND pool = ? AND queue = ? AND lane = ?
-ORDER BY id LIMIT ?
+WHERE queued = 1 AND pool = ? AND queue = ? AND lane = ?
+ORDER BY due, id LIMIT ?

@@ -1,2 +1,2 @@
 -- The workers of a pool, or all; oldest first.
-SELECT record FROM workers WHERE ?1 IS NULL OR pool = ?1 ORDER BY id
+SELECT record FROM workers WHERE CAST(:pool AS TEXT) IS NULL OR pool = :pool ORDER BY id

@@ -3,16 +3,17 @@
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from stoker.domain.errors import StokerError, Unavailable
 from stoker.ports.store import Records
+from stoker.storage.records import SqlRecords
 from stoker.storage.sqlite.problems import unusable
-from stoker.storage.sqlite.records import SqliteRecords
 from stoker.storage.sqlite.schema import connect, prepare
+from stoker.storage.sqlite.session import SqliteSession
 
 T = TypeVar("T")
 
@@ -60,6 +61,12 @@ class SqliteStore:
             raise Unavailable("the store is closed")
         return self._readers.submit(self._read, work)
 
+    def publish(self, messages: Sequence[bytes]) -> None:
+        """Do nothing: an embedded store has one server."""
+
+    def subscribe(self, take: Callable[[bytes], None]) -> None:
+        """Do nothing: see `publish`."""
+
     def close(self) -> None:
         """See `Store.close`."""
         if self._closed:
@@ -79,7 +86,7 @@ class SqliteStore:
             connection = connect(self._path)
             self._reader_connections.append(connection)
             connection.execute("PRAGMA query_only = ON")
-            self._local.records = SqliteRecords(connection)
+            self._local.records = SqlRecords(SqliteSession(connection))
             self._local.connection = connection
         return connection
 
@@ -95,7 +102,7 @@ class SqliteStore:
             raise unusable(self._path, "read", error) from error
 
     def _write_all(self) -> None:
-        records = SqliteRecords(self._writer)
+        records = SqlRecords(SqliteSession(self._writer))
         while True:
             first = self._pending.get()
             if first is None:
@@ -111,7 +118,7 @@ class SqliteStore:
                     self._refuse([first], error)
                     continue
                 self._reopen = False
-                records = SqliteRecords(self._writer)
+                records = SqlRecords(SqliteSession(self._writer))
             group = [first]
             last = False
             while len(group) < GROUP and not self._pending.empty():
@@ -124,7 +131,7 @@ class SqliteStore:
             if last:
                 return
 
-    def _write_group(self, group: list[_Work], records: SqliteRecords) -> None:
+    def _write_group(self, group: list[_Work], records: SqlRecords) -> None:
         execute = self._writer.execute
         outcomes: list[tuple[Future[Any], Any]] = []
         try:

@@ -1,6 +1,5 @@
-"""Rows of the SQLite tables, and the records that they hold."""
+"""Rows of the tables, and the records that they hold."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -9,8 +8,7 @@ from stoker.domain.anatomy import StartAnatomy
 from stoker.domain.leases import Lease, Lendable
 from stoker.domain.runs import FlowRun, TaskRun
 from stoker.domain.states import ResultRecord, StateRecord, StateType
-
-Row = Sequence[Any]
+from stoker.storage.records.statements import Row
 
 _encode = msgspec.json.Encoder().encode
 _strings = msgspec.json.Decoder(list[str]).decode
@@ -53,6 +51,12 @@ def run_values(run: FlowRun, key: str | None) -> Row:
         run.host_id,
         to_text(run.anatomy),
         key,
+        run.due,
+        int(run.queued),
+        run.crashes,
+        run.schedule_id,
+        run.instant,
+        run.paused_until,
     )
 
 
@@ -85,6 +89,12 @@ def run_of(row: Row) -> FlowRun:
         host_id=row[23],
         anatomy=_anatomy(row[24]),
         result=result,
+        due=row[30],
+        queued=bool(row[31]),
+        crashes=row[32],
+        schedule_id=row[33],
+        instant=row[34],
+        paused_until=row[35],
     )
 
 
@@ -133,6 +143,7 @@ def lease_values(lease: Lease) -> Row:
         lease.queue_from,
         lease.worker_from,
         lease.slot_from,
+        lease.deployment_id,
     )
 
 
@@ -149,6 +160,7 @@ def lease_of(row: Row) -> Lease:
         queue_from=row[7],
         worker_from=row[8],
         slot_from=row[9],
+        deployment_id=row[10],
     )
 
 
@@ -156,8 +168,8 @@ def lendable_of(row: Row) -> Lendable:
     """The record of a lease's row and four columns that say which keys nobody has borrowed."""
     return Lendable(
         lease=lease_of(row),
-        pool=bool(row[10]),
-        queue=bool(row[11]),
-        worker=bool(row[12]),
-        slot=bool(row[13]),
+        pool=bool(row[11]),
+        queue=bool(row[12]),
+        worker=bool(row[13]),
+        slot=bool(row[14]),
     )

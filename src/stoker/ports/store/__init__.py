@@ -1,0 +1,55 @@
+"""What the services need of a store: a protocol for each subject, and all of them together."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Protocol, TypeVar
+
+from stoker.ports.store.catalogue import CatalogueRecords
+from stoker.ports.store.hosts import HostRecords
+from stoker.ports.store.leases import LeaseRecords, PoolUsage
+from stoker.ports.store.queues import QueuedCount, QueueRecords
+from stoker.ports.store.runs import RunFilter, RunRecords
+from stoker.ports.store.traces import TraceRecords
+
+__all__ = ["PoolUsage", "QueuedCount", "Records", "RunFilter", "Store"]
+
+T = TypeVar("T")
+
+
+class Records(
+    RunRecords,
+    TraceRecords,
+    QueueRecords,
+    LeaseRecords,
+    CatalogueRecords,
+    HostRecords,
+    Protocol,
+):
+    """What can be read and changed within one transaction. All methods block."""
+
+
+class Store(Protocol):
+    """A store of records. Transactions given to it may be committed in groups."""
+
+    def write(self, work: Callable[[Records], T]) -> Future[T]:
+        """Run ``work`` in a transaction; the future is set once that is safe on disk.
+
+        Where ``work`` raises, nothing of it stays and the future carries the exception.
+        """
+        ...
+
+    def read(self, work: Callable[[Records], T]) -> Future[T]:
+        """Run ``work``, which changes nothing, on a consistent view."""
+        ...
+
+    def publish(self, messages: Sequence[bytes]) -> None:
+        """Send messages to the other servers of this store, soon, each at most once."""
+        ...
+
+    def subscribe(self, take: Callable[[bytes], None]) -> None:
+        """Have ``take`` called, in a thread of the store, with each message of another server."""
+        ...
+
+    def close(self) -> None:
+        """Finish what was given to it, and close."""
+        ...

@@ -1,0 +1,63 @@
+"""Flow runs: their records, states and numbers of frames."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from stoker.domain.anatomy import StartAnatomy
+from stoker.domain.runs import FlowRun
+from stoker.domain.states import StateRecord, StateType
+from stoker.domain.transitions import Transition
+
+
+class RunFilter(Struct, kw_only=True, frozen=True):
+    """Which runs to list; an empty field takes all."""
+
+    states: Sequence[StateType] = ()
+    deployment: str | None = None
+    flow: str | None = None
+    pool: str | None = None
+    parent: str | None = None
+    before: str | None = None
+    limit: int = 50
+
+
+class RunRecords(Protocol):
+    """Flow runs, within one transaction."""
+
+    def insert_runs(self, runs: Sequence[FlowRun], keys: Sequence[str | None]) -> None:
+        """Store new runs, each with its idempotency key."""
+        ...
+
+    def insert_subflow(self, run: FlowRun) -> bool:
+        """Store a run that executes in its caller's process; False if it is known already."""
+        ...
+
+    def flow_run(self, run_id: str) -> FlowRun | None: ...
+    def run_of_key(self, idempotency_key: str) -> FlowRun | None: ...
+    def flow_runs(self, which: RunFilter) -> list[FlowRun]: ...
+    def open_subflows(self, run_id: str) -> list[FlowRun]:
+        """Runs in the process of this one, at any depth, that are not over."""
+        ...
+
+    def open_runs_of(self, host_id: str) -> list[FlowRun]:
+        """Runs without a deployment that a script executes and that are not over."""
+        ...
+
+    def apply(self, transitions: Sequence[Transition]) -> list[bool]:
+        """Apply each if its run is still at the version it names; say which were applied.
+
+        With one that ends an attempt its lease and its waits go; keys that it had lent become the
+        borrower's own, or stay lent by whom it had borrowed them of.
+        """
+        ...
+
+    def advance(self, run_id: str, seq: int) -> bool:
+        """Note a frame's number; False if it was seen before."""
+        ...
+
+    def set_anatomy(self, run_id: str, anatomy: StartAnatomy) -> None: ...
+    def set_lane(self, run_id: str, lane: str) -> None: ...
+    def rename_run(self, run_id: str, name: str) -> None: ...
+    def states(self, run_id: str) -> list[StateRecord]: ...

@@ -1,0 +1,12 @@
+"""The store's records, read and changed by named queries: one implementation for each database."""
+
+from stoker.storage.records.catalogue import Catalogue
+from stoker.storage.records.hosts import Hosts
+from stoker.storage.records.leases import Leases
+from stoker.storage.records.queues import Queues
+from stoker.storage.records.runs import Runs
+from stoker.storage.records.traces import Traces
+
+
+class SqlRecords(Runs, Traces, Queues, Leases, Catalogue, Hosts):
+    """`Records` over a session whose transaction somebody else begins and ends."""

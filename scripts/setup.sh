@@ -110,6 +110,39 @@ choose_python() {
     base=$(find_python venv ensurepip) || die "still no Python that can make virtual environments"
 }
 
+# A server for the tests, which start their own: of version 15 or newer (stoker/testing/postgres.py).
+has_postgres() {
+    local program version
+    for program in /usr/lib/postgresql/*/bin/postgres /usr/pgsql-*/bin/postgres \
+        /opt/homebrew/opt/postgresql@*/bin/postgres "$(command -v postgres)"; do
+        [ -x "$program" ] || continue
+        version=$("$program" --version | sed 's/.*) \([0-9]*\).*/\1/')
+        if [ "${version:-0}" -ge 15 ]; then return 0; fi
+    done
+    return 1
+}
+
+install_postgres() {
+    if ! is_debian; then
+        say "no Postgres server 15 or newer found: the tests need one; install it"
+        return
+    fi
+    local sudo=() quiet=/etc/postgresql-common/createcluster.d/stoker-setup.conf
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null || die "no Postgres server 15 or newer found, which the tests" \
+            "need, and this is neither root nor is sudo there; as root, run:" \
+            "apt-get update && apt-get install postgresql"
+        sudo=(sudo)
+    fi
+    apt_update "no Postgres server 15 or newer found, which the tests need"
+    # Debian's package would make a database cluster of its own and keep it running.
+    "${sudo[@]}" mkdir -p "${quiet%/*}"
+    echo "create_main_cluster = false" | "${sudo[@]}" tee "$quiet" >/dev/null
+    apt_install postgresql
+    "${sudo[@]}" rm -f "$quiet"
+    has_postgres || die "this release has no Postgres 15 or newer: the tests need one; install it"
+}
+
 # --- the virtual environment -----------------------------------------------------------------
 
 # An environment that was left half made, moved, or whose Python is gone, is made anew.
@@ -154,6 +187,8 @@ fi
 
 # What dev installs is enough for the demo.
 if [ "$kind" = demo ] && [ -e "$(stamp dev)" ]; then kind=dev; fi
+
+if [ "$kind" = dev ] && ! has_postgres; then install_postgres; fi
 
 if ! current "$kind"; then
     install

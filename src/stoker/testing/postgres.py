@@ -114,7 +114,7 @@ class PostgresServer:
         self.log = folder / "postgres.log"
         self.password = secrets.token_hex(8)
         self.port = 0
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[Any] | None = None
         folder.mkdir(parents=True, exist_ok=True)
         if self._account:
             shutil.chown(folder, self._account["user"], self._account["group"])
@@ -152,14 +152,13 @@ class PostgresServer:
         parameters = {**self._settings, "port": str(self.port)}
         options = [f"--{name}={value}" for name, value in parameters.items()]
         with self.log.open("wb") as log:
-            process: subprocess.Popen[bytes] = subprocess.Popen(
+            process: subprocess.Popen[Any] = subprocess.Popen(
                 [*_ending_with_this(), self._programs / "postgres", "-D", self.data, *options],
                 **self._account,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                text=False,
             )
         self.process = process
         deadline = time.monotonic() + STARTING

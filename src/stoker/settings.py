@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, cast
 import msgspec
 from msgspec import Meta, Struct
 
+from stoker.domain.addresses import ADDRESSES, addresses_of
 from stoker.domain.errors import Invalid
 
 
@@ -24,8 +25,9 @@ def _doc(text: str) -> Meta:
 
 
 Folder = Annotated[Path, _allowed("a folder")]
-Url = Annotated[
-    str, _allowed("an address like http://127.0.0.1:4200", pattern=r"^https?://[^/\s]+(/.*)?$")
+Urls = Annotated[
+    str,
+    _allowed("an address like http://127.0.0.1:4200, or several with commas", pattern=ADDRESSES),
 ]
 Text = Annotated[str, _allowed("text", min_length=1)]
 Port = Annotated[int, _allowed("a port, 0 to 65535 (0: any free one)", ge=0, le=65535)]
@@ -47,8 +49,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         _doc("Folder of all state: database, results, spools, lock file."),
     ] = Path("~/.stoker")
     api_url: Annotated[
-        Url | None,
-        _doc("The server to use; without it, the one that runs on the same home."),
+        Urls | None,
+        _doc("The server to use, or several, comma separated; by default the one on this home."),
     ] = None
     api_key: Annotated[
         Text | None,
@@ -212,7 +214,7 @@ def _convert(name: str, value: object, place: str, base: Path) -> object:
         if name in {"log_level", "sqlite_synchronous"}:
             value = value.upper()
         elif name == "api_url":
-            value = value.rstrip("/").removesuffix("/api")
+            value = ",".join(addresses_of(value))
     try:
         if name == "home":
             text = msgspec.convert(value, Text)

@@ -192,3 +192,11 @@ def test_settings_load_no_parser_without_a_file(project):
 
 def test_secrets_are_settings():
     assert settings.SECRET.issubset(Settings.__struct_fields__)
+
+
+def test_several_addresses(monkeypatch):
+    monkeypatch.setenv("STOKER_API_URL", "http://a:4200/api, https://b/,http://a:4200")
+    assert load().api_url == "http://a:4200,https://b"
+    monkeypatch.setenv("STOKER_API_URL", "http://a:4200,b:4200")
+    with pytest.raises(Invalid, match="STOKER_API_URL must be an address like"):
+        load_with_sources()

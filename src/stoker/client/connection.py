@@ -17,6 +17,14 @@ IDEMPOTENT = frozenset({"GET", "PUT", "DELETE"})
 """Methods that may be repeated whatever happened to the first request (RFC 9110, 9.2.2)."""
 
 
+class Unreachable(Unavailable):
+    """Nothing was sent: there is no connection."""
+
+
+class Unanswered(Unavailable):
+    """A request may have arrived, and was not answered."""
+
+
 class Transport:
     """Sends requests to one server; may be used from many threads at once.
 
@@ -52,7 +60,13 @@ class Transport:
         self._head = head
 
     def send(
-        self, method: str, path: str, body: bytes | None = None, *, hold: float = 0.0
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        *,
+        hold: float = 0.0,
+        repeatable: bool = False,
     ) -> tuple[int, bytes]:
         """Send a request and return the status and body of its answer.
 
@@ -64,10 +78,13 @@ class Transport:
             path: Path and query.
             body: JSON.
             hold: Seconds that the server may hold the request, besides the timeout.
+            repeatable: Whether it may be repeated as an idempotent one, whatever its method.
 
         Raises:
-            Unavailable: The server cannot be reached, or does not answer in time.
+            Unreachable: The server cannot be reached.
+            Unanswered: It may have got the request, and has not answered it.
         """
+        repeatable = repeatable or method in IDEMPOTENT
         head = f"{method} {self._prefix}{path} HTTP/1.1\r\n{self._head}"
         if body is not None:
             head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
@@ -79,13 +96,13 @@ class Transport:
             try:
                 return self._exchange(connection, method, message, hold)
             except _Stale as stale:
-                if stale.answered and method not in IDEMPOTENT:
-                    raise Unavailable(f"{self.url} broke off its answer: {stale}") from None
+                if stale.answered and not repeatable:
+                    raise Unanswered(f"{self.url} broke off its answer: {stale}") from None
         connection = self._connect()
         try:
             return self._exchange(connection, method, message, hold)
         except _Stale as stale:
-            raise Unavailable(
+            raise Unanswered(
                 f"the server at {self.url} closed the connection before it answered "
                 f"({stale}); is it restarting? Try again"
             ) from None
@@ -119,11 +136,11 @@ class Transport:
             # It sets TCP_NODELAY.
             connection.connect()
         except TimeoutError:
-            raise Unavailable(
+            raise Unreachable(
                 f"the server at {self.url} could not be reached within {self.timeout:g} s"
             ) from None
         except OSError as error:
-            raise Unavailable(self._refused(error)) from None
+            raise Unreachable(self._refused(error)) from None
         return connection
 
     def _refused(self, error: OSError) -> str:
@@ -149,7 +166,7 @@ class Transport:
             content = response.read()
             kept = not response.will_close
         except TimeoutError:
-            raise Unavailable(
+            raise Unanswered(
                 f"the server at {self.url} did not answer within {self.timeout + hold:g} s"
             ) from None
         except (OSError, HTTPException) as error:

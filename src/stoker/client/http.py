@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from stoker.client.connection import Transport
+from stoker.client.replicas import Replicas
 from stoker.domain import errors
 from stoker.domain.deployments import Deployment
 from stoker.domain.errors import Invalid, StokerError
@@ -40,11 +40,13 @@ _encode = msgspec.json.Encoder().encode
 class Api:
     """The server's API. May be used from many threads; see `Transport` for its connections.
 
+    Of several addresses the next one is asked where one does not answer; see `Replicas`.
+
     Every method raises the `StokerError` that the server answers with, and `Unavailable`
     where there is no answer.
 
     Args:
-        url: The server, for example ``"http://127.0.0.1:4200"``.
+        url: The server, for example ``"http://127.0.0.1:4200"``; or several, comma separated.
         key: The server's API key, where it has one.
         timeout: Seconds to wait for an answer that the server does not hold on purpose.
 
@@ -54,7 +56,7 @@ class Api:
     """
 
     def __init__(self, url: str, key: str | None = None, timeout: float = 30.0) -> None:
-        self._transport = Transport(url, key, timeout)
+        self._transport = Replicas(url, key, timeout)
         self.url = self._transport.url
 
     def close(self) -> None:
@@ -83,7 +85,7 @@ class Api:
         hold = min(WINDOW, WINDOW if keyed.timeout is None else keyed.timeout)
         asked = msgspec.structs.replace(keyed, timeout=hold)
         deadline = time.monotonic() + (keyed.timeout or 0)
-        run = self._call(FlowRun, "POST", "/api/flow-runs", asked, hold=hold)
+        run = self._call(FlowRun, "POST", "/api/flow-runs", asked, hold=hold, again=True)
         if run.state.is_terminal or keyed.timeout == 0:
             return run
         return self.wait_run(run.id, None if forever else deadline - time.monotonic(), last=run)
@@ -91,7 +93,7 @@ class Api:
     def start_runs(self, requests: list[StartRun]) -> list[str]:
         """Start many runs, all or none, and return their ids in order."""
         body = StartRuns(runs=[_keyed(request) for request in requests])
-        return self._call(RunIds, "POST", "/api/flow-runs/batch", body).ids
+        return self._call(RunIds, "POST", "/api/flow-runs/batch", body, again=True).ids
 
     def runs(
         self,
@@ -218,11 +220,11 @@ class Api:
 
     def script_hello(self, hello: ScriptHello) -> None:
         """Register a script as the host of its own runs."""
-        self._send("POST", "/api/scripts", hello)
+        self._send("POST", "/api/scripts", hello, again=True)
 
     def script_heartbeat(self, host_id: str) -> None:
         """Say that the script is alive."""
-        self._send("POST", f"/api/scripts/{_part(host_id)}/heartbeat")
+        self._send("POST", f"/api/scripts/{_part(host_id)}/heartbeat", again=True)
 
     def script_bye(self, host_id: str) -> None:
         """Say that the script has no run any more and leaves."""
@@ -230,12 +232,20 @@ class Api:
 
     def report(self, frames: list[bytes]) -> None:
         """Send frames, each already encoded as JSON (see `Frame`)."""
-        self._send("POST", "/api/reports", b'{"frames":[' + b",".join(frames) + b"]}")
+        body = b'{"frames":[' + b",".join(frames) + b"]}"
+        self._send("POST", "/api/reports", body, again=True)
 
     def _call(
-        self, answer: type[T], method: str, path: str, body: Any = None, hold: float = 0.0
+        self,
+        answer: type[T],
+        method: str,
+        path: str,
+        body: Any = None,
+        hold: float = 0.0,
+        *,
+        again: bool = False,
     ) -> T:
-        content = self._send(method, path, body, hold)
+        content = self._send(method, path, body, hold, again=again)
         try:
             return _decoder(answer).decode(content)
         except msgspec.MsgspecError as error:
@@ -244,9 +254,18 @@ class Api:
                 f"understand ({error}); do server and client have the same version?"
             ) from None
 
-    def _send(self, method: str, path: str, body: Any = None, hold: float = 0.0) -> bytes:
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        hold: float = 0.0,
+        *,
+        again: bool = False,
+    ) -> bytes:
+        """Send a request; ``again`` says that it does no harm where it arrives twice."""
         encoded = body if body is None or isinstance(body, bytes) else _encode(body)
-        status, content = self._transport.send(method, path, encoded, hold=hold)
+        status, content = self._transport.send(method, path, encoded, hold=hold, repeatable=again)
         if status >= 300:
             raise _error(f"{method} {self.url}{path}", status, content)
         return content

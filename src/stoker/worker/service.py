@@ -15,6 +15,7 @@ from msgspec import Struct, field
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus, WebSocketException
 
+from stoker.domain.addresses import Rotation, sockets_of
 from stoker.domain.errors import Invalid, StokerError, Unauthorized
 from stoker.domain.ids import new_id
 from stoker.domain.names import readable_name
@@ -49,7 +50,7 @@ class WorkerConfig(Struct, kw_only=True):
     """What a worker is told.
 
     Attributes:
-        api_url: The server.
+        api_url: The server, or several, comma separated; see `ServerLink`.
         home: Folder of spools, logs and temporary files.
         pool: The work pool it serves.
         queues: The queues its hosts serve; empty for all.
@@ -160,13 +161,12 @@ class Worker:
     # The connection.
 
     async def _keep_connected(self) -> None:
-        scheme, _, rest = self._config.api_url.rstrip("/").partition("://")
-        secure = {"http": "ws", "https": "wss"}
-        url = f"{secure.get(scheme, scheme)}://{rest}/api/workers/connect"
+        urls = Rotation(sockets_of(self._config.api_url, "/api/workers/connect"))
         key = self._config.api_key
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         delay, complaint = FIRST_DELAY, ""
         while True:
+            url = urls.current
             try:
                 async with connect(
                     url,
@@ -179,6 +179,7 @@ class Worker:
                 ) as connection:
                     welcome = await self._introduce(connection)
                     delay, complaint = FIRST_DELAY, ""
+                    urls.works()
                     await self._converse(connection, welcome)
             except* InvalidStatus as group:
                 status = leaf_of(group, InvalidStatus).response.status_code
@@ -196,8 +197,9 @@ class Worker:
             finally:
                 self._connection = None
                 self._changed.set()
-            await self._clock.sleep(delay * random.uniform(0.75, 1.25))
-            delay = min(LAST_DELAY, delay * 2)
+            if not urls.leave(url):
+                await self._clock.sleep(delay * random.uniform(0.75, 1.25))
+                delay = min(LAST_DELAY, delay * 2)
 
     async def _introduce(self, connection: ClientConnection) -> wire.WorkerWelcome:
         me = identify()

@@ -10,6 +10,7 @@ import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
+from stoker.domain.addresses import Rotation, sockets_of
 from stoker.host import linux
 from stoker.host.agent.outbox import Outbox
 from stoker.wire import host as wire
@@ -60,16 +61,15 @@ class ServerLink:
     """See the module.
 
     Args:
-        api_url: The server's address.
+        api_url: The server's address, or those of several, comma separated: the next one is tried
+            where one does not answer.
         hello: How the host introduces itself.
         outbox: Frames to send.
         owner: Who hears what the server says.
     """
 
     def __init__(self, api_url: str, hello: wire.HostHello, outbox: Outbox, owner: Owner) -> None:
-        scheme, _, rest = api_url.rstrip("/").partition("://")
-        secure = {"http": "ws", "https": "wss"}
-        self._url = f"{secure.get(scheme, scheme)}://{rest}/api/hosts/connect"
+        self._urls = Rotation(sockets_of(api_url, "/api/hosts/connect"))
         self._hello = hello
         self._outbox = outbox
         self._owner = owner
@@ -122,10 +122,11 @@ class ServerLink:
         delay = FIRST_DELAY
         complaint = ""
         while True:
+            url = self._urls.current
             try:
                 # Through no proxy, and uncompressed: it is a local network, or one's own.
                 async with connect(
-                    self._url,
+                    url,
                     additional_headers={"Authorization": f"Host {self._hello.host_id}"},
                     compression=None,
                     max_size=None,
@@ -136,11 +137,12 @@ class ServerLink:
                 ) as connection:
                     if await self._introduce(connection):
                         delay, complaint = FIRST_DELAY, ""
+                        self._urls.works()
                         await self._converse(connection)
             except* (OSError, TimeoutError, WebSocketException, msgspec.DecodeError) as group:
                 text = str(group.exceptions[0])
                 if text != complaint:
-                    logger.warning("no connection to %s: %s", self._url, text)
+                    logger.warning("no connection to %s: %s", url, text)
                 complaint = text
             finally:
                 self._connected = False
@@ -149,8 +151,10 @@ class ServerLink:
                 if self._confirming is not None:
                     self._confirming[1].set()
                 self._owner.on_lost()
-            await asyncio.sleep(delay * random.uniform(0.75, 1.25))
-            delay = min(LAST_DELAY, delay * 2)
+            if not self._urls.leave(url):
+                # None of them answers.
+                await asyncio.sleep(delay * random.uniform(0.75, 1.25))
+                delay = min(LAST_DELAY, delay * 2)
 
     async def _introduce(self, connection: ClientConnection) -> bool:
         await connection.send(wire.encode(self._hello))

@@ -58,6 +58,12 @@ class _FlowRun:
         return 0 if flow is None else flow.run_count
 
     @property
+    def attempt(self) -> int:
+        """Times that it was given a slot: 1 in its first attempt, 0 in its caller's process."""
+        flow = _flow()
+        return 0 if flow is None else flow.attempt
+
+    @property
     def parent_flow_run_id(self) -> str | None:
         """Id of the flow run that started it."""
         flow = _flow()

@@ -29,6 +29,7 @@ class FlowContext:
         parameters: Its parameters by name, as the user's function gets them.
         tags: Its labels.
         deployment: ``"flow/name"`` of its deployment; empty without one.
+        attempt: Times that it was given a slot; 0 in its caller's process.
         parent: Id of the flow run that started it.
         run_count: Calls of the user's function so far.
         backend: Where it reports to.
@@ -43,6 +44,7 @@ class FlowContext:
 
     __slots__ = (
         "_numbers",
+        "attempt",
         "backend",
         "console",
         "deployment",
@@ -71,6 +73,7 @@ class FlowContext:
         parent: str | None = None,
         tags: list[str] | None = None,
         deployment: str = "",
+        attempt: int = 0,
         console: bool = False,
         top: bool = False,
         is_async: bool = False,
@@ -83,6 +86,7 @@ class FlowContext:
         self.parameters: Mapping[str, Any] = {}
         self.tags = tags or []
         self.deployment = deployment
+        self.attempt = attempt
         self.parent = parent
         self.run_count = 0
         self.backend = backend

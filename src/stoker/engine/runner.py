@@ -116,6 +116,7 @@ def _run(flow: AnyFlow, job: Job, backend: Backend) -> Finished:
         parent=job.parent_run_id,
         tags=job.tags,
         deployment=job.deployment,
+        attempt=job.attempt,
         top=True,
         is_async=flow.is_async,
         log_prints=flow.logs_prints(None),

@@ -5,14 +5,17 @@ an `Order` on standard input and writes the `Deployment`s to standard output, bo
 """
 
 import os
+import subprocess
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 from msgspec import Struct, field
 
 from stoker.deployments import deployment_of
-from stoker.domain.errors import StokerError
+from stoker.domain.deployments import Deployment
+from stoker.domain.errors import Invalid, StokerError
 from stoker.flows import Flow
 from stoker.host.code.loader import load
 
@@ -34,6 +37,25 @@ class Order(Struct, kw_only=True):
     tags: list[str] = field(default_factory=list[str])
     isolation: str = "fork"
     project: str
+
+
+def describe(order: Order, environ: Mapping[str, str]) -> list[Deployment]:
+    """Return the deployments that a process of its own, with this environment, describes.
+
+    Raises:
+        Invalid: The file cannot be imported, or has no such flow.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", "stoker.testing.deploying"],
+        input=msgspec.json.encode(order),
+        env=dict(environ),
+        capture_output=True,
+        timeout=60.0,
+        check=False,
+    )
+    if done.returncode:
+        raise Invalid(done.stderr.decode(errors="replace").strip())
+    return msgspec.json.decode(done.stdout, type=list[Deployment])
 
 
 def flows_of(order: Order) -> list[str | None]:

@@ -11,17 +11,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import msgspec
-
 from stoker.client.health import healthy_server
 from stoker.client.http import Api
 from stoker.domain.deployments import Deployment
-from stoker.domain.errors import Invalid
 from stoker.domain.pools import WarmKnobs, WorkPool
 from stoker.domain.requests import StartRun
 from stoker.domain.runs import FlowRun, StoredLogLine
 from stoker.states import State
-from stoker.testing.deploying import Order
+from stoker.testing.deploying import Order, describe
 from stoker.testing.processes import Process, await_ends, end_all, processes_of
 from stoker.testing.programs import Program
 from stoker.wire.http import PoolCreate
@@ -276,17 +273,7 @@ class Harness:
             isolation=isolation,
             project=str(project or path.parent),
         )
-        done = subprocess.run(
-            [sys.executable, "-m", "stoker.testing.deploying"],
-            input=msgspec.json.encode(order),
-            env=self.environ,
-            capture_output=True,
-            timeout=60.0,
-            check=False,
-        )
-        if done.returncode:
-            raise Invalid(done.stderr.decode(errors="replace").strip())
-        found = msgspec.json.decode(done.stdout, type=list[Deployment])
+        found = describe(order, self.environ)
         return {one.function: self.api.put_deployment(one) for one in found}
 
     # Runs.

@@ -54,7 +54,7 @@ class Process(NamedTuple):
     @property
     def children(self) -> "list[Process]":
         """Its living children."""
-        return [found for found, parent in _table().values() if parent == self.pid]
+        return [found for found, parent in table().values() if parent == self.pid]
 
 
 def processes_of(home: Path, roots: Iterable[int] = ()) -> list[Process]:
@@ -71,22 +71,22 @@ def processes_of(home: Path, roots: Iterable[int] = ()) -> list[Process]:
         >>> processes_of(Path("/nonexistent"))
         []
     """
-    table = _table()
+    known = table()
     mark = f"STOKER_HOME={home}".encode()
-    wanted = {pid for pid in table if mark in _environ(pid)}
-    wanted.update(pid for pid in roots if pid in table)
+    wanted = {pid for pid in known if mark in _environ(pid)}
+    wanted.update(pid for pid in roots if pid in known)
     # An agent's environment can be read by root alone: its zygotes tell whose it is.
     for pid in list(wanted):
-        parent = table[pid][1]
-        if parent in table and "stoker.host.agent" in table[parent][0].command:
+        parent = known[pid][1]
+        if parent in known and "stoker.host.agent" in known[parent][0].command:
             wanted.add(parent)
     grown = True
     while grown:
-        more = {pid for pid, (_, parent) in table.items() if parent in wanted} - wanted
+        more = {pid for pid, (_, parent) in known.items() if parent in wanted} - wanted
         wanted |= more
         grown = bool(more)
     wanted.discard(os.getpid())
-    return [table[pid][0] for pid in sorted(wanted)]
+    return [known[pid][0] for pid in sorted(wanted)]
 
 
 def end_all(processes: Iterable[Process], seconds: float = 5.0) -> list[Process]:
@@ -103,9 +103,9 @@ def await_ends(processes: Iterable[Process], seconds: float) -> list[Process]:
     return [one for one in processes if not one.wait(deadline - time.monotonic())]
 
 
-def _table() -> dict[int, tuple[Process, int]]:
-    """All living processes by pid, each with its parent's pid."""
-    table: dict[int, tuple[Process, int]] = {}
+def table() -> dict[int, tuple[Process, int]]:
+    """Return all living processes by pid, each with its parent's pid."""
+    found: dict[int, tuple[Process, int]] = {}
     for name in os.listdir("/proc"):
         if not name.isdigit():
             continue
@@ -120,8 +120,8 @@ def _table() -> dict[int, tuple[Process, int]]:
         fields = text[text.rindex(b")") + 2 :].split()
         if fields[0] not in {b"Z", b"X"}:
             process = Process(int(name), int(fields[19]), command)
-            table[process.pid] = process, int(fields[1])
-    return table
+            found[process.pid] = process, int(fields[1])
+    return found
 
 
 def _environ(pid: int) -> list[bytes]:

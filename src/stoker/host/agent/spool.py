@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from stoker.crash_points import crash_point
 from stoker.wire.host import OpaqueFrame
 
 RECORD = struct.Struct("<II")
@@ -53,7 +54,9 @@ class Spool:
             rest = memoryview(data)
             while rest:
                 rest = rest[os.write(self._fd, rest) :]
+            crash_point("spool.before")
             os.fdatasync(self._fd)
+            crash_point("spool.after")
         except OSError:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._fd, end)

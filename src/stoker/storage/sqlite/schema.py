@@ -5,6 +5,7 @@ import sqlite3
 from contextlib import suppress
 from pathlib import Path
 
+from stoker.crash_points import crash_point
 from stoker.domain.errors import Conflict, Unavailable
 from stoker.storage.file_systems import refuse_network
 from stoker.storage.queries import migrations
@@ -66,7 +67,9 @@ def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
         for statement in _statements(text):
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {number}")
+    crash_point("migration.before")
     connection.execute("COMMIT")
+    crash_point("migration.after")
 
 
 def make_home(folder: Path) -> None:

@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from stoker.crash_points import crash_point
 from stoker.domain.errors import StokerError, Unavailable
 from stoker.ports.store import Records
 from stoker.storage.records import SqlRecords
@@ -147,7 +148,9 @@ class SqliteStore:
                     execute("ROLLBACK TO one")
                     future.set_exception(self._problem(error))
                 execute("RELEASE one")
+            crash_point("commit.before")
             execute("COMMIT")
+            crash_point("commit.after")
         except sqlite3.Error as error:
             self._fail(group, error)
             return

@@ -18,7 +18,7 @@ class FlowRun(Struct, kw_only=True):
         state: Where it is now.
         version: Counts the changes of state; what compare-and-set compares.
         attempt: Counts the times it was given a slot, from 1; the fencing token. 0 before.
-        run_count: How often the user's function was called, retries included.
+        run_count: How often the user's function was called in this attempt, retries included.
         parameters: The flow's parameters, as JSON values.
         tags: Labels for people and filters.
         deployment: ``"flow/name"`` of its deployment; None for a run in its caller's process.

@@ -20,29 +20,82 @@ class Command(StrEnum):
     FINISH = "finish"
     CANCEL = "cancel"
     CRASH = "crash"
+    RECOVER = "recover"
+    LATE = "become late"
+    PAUSE = "pause"
+    SUSPEND = "suspend"
+    LEAVE = "leave its process"
+    RESUME = "resume"
+    EXPIRE = "expire"
+    RERUN = "run again"
 
 
-TABLE: dict[tuple[StateType, Command], tuple[StateType, str]] = {
+Row = tuple[StateType, str]
+Key = tuple[StateType, Command]
+
+SUSPENDING = "Suspending"
+"""Name of a paused run whose process is being ended."""
+LATE = "Late"
+"""Name of a scheduled run that has waited too long for a slot."""
+
+TABLE: dict[Key, Row] = {
     (S.SCHEDULED, Command.CLAIM): (S.PENDING, "Pending"),
+    (S.SCHEDULED, Command.LATE): (S.SCHEDULED, LATE),
     (S.PENDING, Command.RELEASE): (S.SCHEDULED, "Scheduled"),
     (S.PENDING, Command.START): (S.RUNNING, "Running"),
     (S.RUNNING, Command.START): (S.RUNNING, "Retrying"),
     (S.RUNNING, Command.RETRY): (S.RUNNING, "AwaitingRetry"),
     (S.PENDING, Command.FINISH): (S.COMPLETED, "Completed"),
     (S.RUNNING, Command.FINISH): (S.COMPLETED, "Completed"),
+    (S.PAUSED, Command.FINISH): (S.COMPLETED, "Completed"),
     (S.CANCELLING, Command.FINISH): (S.CANCELLED, "Cancelled"),
     (S.SCHEDULED, Command.CANCEL): (S.CANCELLED, "Cancelled"),
     (S.PENDING, Command.CANCEL): (S.CANCELLING, "Cancelling"),
     (S.RUNNING, Command.CANCEL): (S.CANCELLING, "Cancelling"),
+    (S.PAUSED, Command.CANCEL): (S.CANCELLING, "Cancelling"),
     (S.PENDING, Command.CRASH): (S.CRASHED, "Crashed"),
     (S.RUNNING, Command.CRASH): (S.CRASHED, "Crashed"),
+    (S.PAUSED, Command.CRASH): (S.CRASHED, "Crashed"),
     (S.CANCELLING, Command.CRASH): (S.CANCELLED, "Cancelled"),
+    (S.PENDING, Command.RECOVER): (S.SCHEDULED, "AwaitingCrashRetry"),
+    (S.RUNNING, Command.RECOVER): (S.SCHEDULED, "AwaitingCrashRetry"),
+    (S.PAUSED, Command.RECOVER): (S.SCHEDULED, "AwaitingCrashRetry"),
+    (S.RUNNING, Command.PAUSE): (S.PAUSED, "Paused"),
+    (S.PENDING, Command.SUSPEND): (S.PAUSED, SUSPENDING),
+    (S.RUNNING, Command.SUSPEND): (S.PAUSED, SUSPENDING),
+    (S.PAUSED, Command.SUSPEND): (S.PAUSED, SUSPENDING),
+    (S.SCHEDULED, Command.SUSPEND): (S.PAUSED, "Suspended"),
+    (S.RUNNING, Command.LEAVE): (S.PAUSED, "Suspended"),
+    (S.PAUSED, Command.LEAVE): (S.PAUSED, "Suspended"),
+    (S.PAUSED, Command.RESUME): (S.RUNNING, "Running"),
+    (S.PAUSED, Command.EXPIRE): (S.RUNNING, "Running"),
+    (S.COMPLETED, Command.RERUN): (S.SCHEDULED, "AwaitingRetry"),
+    (S.FAILED, Command.RERUN): (S.SCHEDULED, "AwaitingRetry"),
+    (S.CRASHED, Command.RERUN): (S.SCHEDULED, "AwaitingRetry"),
+    (S.CANCELLED, Command.RERUN): (S.SCHEDULED, "AwaitingRetry"),
 }
 """``(state, command) → (state, its usual name)``. What is not here is rejected.
 
 A ``FINISH`` carries the terminal state that the run reports; the table's is only its default.
 A run that was being cancelled ends as the run says: it may have completed first.
 """
+
+SUSPENDED: dict[Key, Row] = {
+    (S.PAUSED, Command.CANCEL): (S.CANCELLED, "Cancelled"),
+    (S.PAUSED, Command.RESUME): (S.SCHEDULED, "Resuming"),
+    (S.PAUSED, Command.EXPIRE): (S.FAILED, "Failed"),
+}
+"""The rows of a paused run that has no process: all that can happen to it."""
+
+
+def sources(command: Command) -> list[StateType]:
+    """Return the states in which a command applies: what set-based statements select by.
+
+    Example:
+        >>> sources(Command.CLAIM)
+        [<StateType.SCHEDULED: 'SCHEDULED'>]
+    """
+    return [state for state, known in TABLE if known is command]
 
 
 class Transition(Struct, frozen=True, kw_only=True):
@@ -59,6 +112,8 @@ class Transition(Struct, frozen=True, kw_only=True):
         first_start: Whether ``state.at`` is when it was first called.
         due: From when it may be given a slot.
         queued: Whether it is in its queue afterwards.
+        crashes: How many of its attempts were lost by then.
+        paused_until: When its pause ends by itself.
     """
 
     run_id: str
@@ -71,11 +126,14 @@ class Transition(Struct, frozen=True, kw_only=True):
     first_start: bool = False
     due: float = 0.0
     queued: bool = False
+    crashes: int = 0
+    paused_until: float | None = None
 
     @property
     def ends_attempt(self) -> bool:
         """Whether the run gives back its leases with it."""
-        return self.state.is_terminal or self.state.type is S.SCHEDULED
+        suspended = self.state.type is S.PAUSED and self.host_id is None
+        return self.state.is_terminal or self.state.type is S.SCHEDULED or suspended
 
 
 class Rejected(Struct, frozen=True):
@@ -100,6 +158,8 @@ class Wish(Struct, frozen=True, kw_only=True):
         message: For people.
         host_id: With ``CLAIM``: the host.
         run_count: With ``START``: calls of the user's function, this one included.
+        due: Where it makes the run scheduled: from when it may be given a slot; at once by default.
+        until: With ``PAUSE`` and ``SUSPEND``: when the pause ends by itself; None for never.
     """
 
     command: Command
@@ -110,6 +170,8 @@ class Wish(Struct, frozen=True, kw_only=True):
     message: str = ""
     host_id: str | None = None
     run_count: int | None = None
+    due: float | None = None
+    until: float | None = None
 
 
 def decide(run: FlowRun, wish: Wish) -> Transition | Rejected:
@@ -125,9 +187,9 @@ def decide(run: FlowRun, wish: Wish) -> Transition | Rejected:
     """
     if wish.attempt is not None and wish.attempt != run.attempt:
         return Rejected(f"attempt {wish.attempt} is over; the current one is {run.attempt}")
-    found = TABLE.get((run.state.type, wish.command))
-    if found is None:
-        return Rejected(f"a run that is {run.state.name} cannot {wish.command}")
+    found = _row(run, wish.command)
+    if isinstance(found, Rejected):
+        return found
     run_count, name = run.run_count, found[1]
     if wish.command is Command.START:
         run_count = max(1, wish.run_count or 0)
@@ -143,9 +205,10 @@ def decide(run: FlowRun, wish: Wish) -> Transition | Rejected:
         state = wish.state
     host_id = run.host_id
     if wish.command is Command.CLAIM:
-        host_id = wish.host_id
-    elif wish.command is Command.RELEASE:
+        host_id, run_count = wish.host_id, 0
+    elif state.type is S.SCHEDULED or (state.type, state.name) == TABLE[S.PAUSED, Command.LEAVE]:
         host_id = None
+    due = _due(run, wish, state)
     return Transition(
         run_id=run.id,
         version=run.version,
@@ -155,6 +218,47 @@ def decide(run: FlowRun, wish: Wish) -> Transition | Rejected:
         result=wish.result,
         host_id=host_id,
         first_start=wish.command is Command.START and run.started is None,
-        due=run.due,
-        queued=state.type is S.SCHEDULED and run.due <= wish.at,
+        due=due,
+        queued=state.type is S.SCHEDULED and due <= wish.at,
+        crashes=_crashes(run, wish, state),
+        paused_until=_until(run, wish, state),
     )
+
+
+def _row(run: FlowRun, command: Command) -> Row | Rejected:
+    """The row of the table that says what becomes of a run."""
+    state = run.state
+    suspended = state.type is S.PAUSED and run.host_id is None
+    found = (SUSPENDED if suspended else TABLE).get((state.type, command))
+    repeated = command in (Command.LATE, Command.SUSPEND) and found == (state.type, state.name)
+    if found is None or repeated:
+        return Rejected(f"a run that is {state.name} cannot {command}")
+    if found[0] is not S.PAUSED and state.name == SUSPENDING:
+        if command in (Command.CRASH, Command.RECOVER):
+            # It has no process any more, however that ended.
+            return TABLE[S.PAUSED, Command.LEAVE]
+        if command in (Command.RESUME, Command.EXPIRE):
+            return Rejected("it is being suspended, and its process has not ended yet")
+    return found
+
+
+def _due(run: FlowRun, wish: Wish, state: StateRecord) -> float:
+    """Its place in the queue, which it keeps where it is only put back."""
+    if state.type is not S.SCHEDULED or wish.command in (Command.RELEASE, Command.LATE):
+        return run.due
+    if wish.command is Command.RESUME:
+        return max(run.due, wish.at)
+    return wish.at if wish.due is None else wish.due
+
+
+def _crashes(run: FlowRun, wish: Wish, state: StateRecord) -> int:
+    if wish.command is Command.RERUN:
+        return 0
+    return run.crashes + (wish.command is Command.RECOVER and state.type is S.SCHEDULED)
+
+
+def _until(run: FlowRun, wish: Wish, state: StateRecord) -> float | None:
+    if state.type is not S.PAUSED:
+        return None
+    asked = wish.command in (Command.PAUSE, Command.SUSPEND)
+    return wish.until if asked else run.paused_until

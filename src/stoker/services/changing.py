@@ -31,11 +31,11 @@ def change(unit: Unit, run: FlowRun, wish: Wish) -> Rejected | None:
     run.run_count = decided.run_count
     run.host_id = decided.host_id
     run.due, run.queued = decided.due, decided.queued
+    run.crashes, run.paused_until = decided.crashes, decided.paused_until
     if decided.first_start:
         run.started = decided.state.at
-    if decided.state.is_terminal:
-        run.ended = decided.state.at
-        run.result = decided.result
+    run.ended = decided.state.at if decided.state.is_terminal else None
+    run.result = decided.result
     if decided.ends_attempt:
         _attempt_ended(unit, run, host_id)
     return None

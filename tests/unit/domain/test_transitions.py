@@ -17,24 +17,55 @@ PAIRS = list(itertools.product(StateType, Command))
 ALLOWED = {
     (S.SCHEDULED, Command.CLAIM): S.PENDING,
     (S.SCHEDULED, Command.CANCEL): S.CANCELLED,
+    (S.SCHEDULED, Command.LATE): S.SCHEDULED,
+    (S.SCHEDULED, Command.SUSPEND): S.PAUSED,
     (S.PENDING, Command.RELEASE): S.SCHEDULED,
     (S.PENDING, Command.START): S.RUNNING,
     (S.PENDING, Command.FINISH): S.COMPLETED,
     (S.PENDING, Command.CANCEL): S.CANCELLING,
     (S.PENDING, Command.CRASH): S.CRASHED,
+    (S.PENDING, Command.RECOVER): S.SCHEDULED,
+    (S.PENDING, Command.SUSPEND): S.PAUSED,
     (S.RUNNING, Command.START): S.RUNNING,
     (S.RUNNING, Command.RETRY): S.RUNNING,
     (S.RUNNING, Command.FINISH): S.COMPLETED,
     (S.RUNNING, Command.CANCEL): S.CANCELLING,
     (S.RUNNING, Command.CRASH): S.CRASHED,
+    (S.RUNNING, Command.RECOVER): S.SCHEDULED,
+    (S.RUNNING, Command.PAUSE): S.PAUSED,
+    (S.RUNNING, Command.SUSPEND): S.PAUSED,
+    (S.RUNNING, Command.LEAVE): S.PAUSED,
+    (S.PAUSED, Command.FINISH): S.COMPLETED,
+    (S.PAUSED, Command.CANCEL): S.CANCELLING,
+    (S.PAUSED, Command.CRASH): S.CRASHED,
+    (S.PAUSED, Command.RECOVER): S.SCHEDULED,
+    (S.PAUSED, Command.SUSPEND): S.PAUSED,
+    (S.PAUSED, Command.LEAVE): S.PAUSED,
+    (S.PAUSED, Command.RESUME): S.RUNNING,
+    (S.PAUSED, Command.EXPIRE): S.RUNNING,
     (S.CANCELLING, Command.FINISH): S.CANCELLED,
     (S.CANCELLING, Command.CRASH): S.CANCELLED,
+    **{(end, Command.RERUN): S.SCHEDULED for end in TERMINAL},
 }
+WITHOUT_PROCESS = {
+    Command.CANCEL: S.CANCELLED,
+    Command.RESUME: S.SCHEDULED,
+    Command.EXPIRE: S.FAILED,
+}
+"""What can happen to a suspended run."""
 
 
 def run_in(state: StateType, **fields) -> FlowRun:
-    record = StateRecord(state, state.title(), 1.0)
+    record = StateRecord(state, fields.pop("state_name", state.title()), 1.0)
     return FlowRun(id="r", name="n", flow_name="f", state=record, **fields)
+
+
+def suspended(**fields) -> FlowRun:
+    return run_in(S.PAUSED, state_name="Suspended", **fields)
+
+
+def suspending(**fields) -> FlowRun:
+    return run_in(S.PAUSED, state_name="Suspending", host_id="h", **fields)
 
 
 def wish_for(command: Command, **fields) -> Wish:
@@ -56,7 +87,7 @@ def refused(run: FlowRun, wish: Wish) -> str:
 
 @pytest.mark.parametrize(("state", "command"), PAIRS)
 def test_every_pair_of_state_and_command(state, command):
-    run = run_in(state, version=7, attempt=3)
+    run = run_in(state, version=7, attempt=3, host_id="h")
     expected = ALLOWED.get((state, command))
     if expected is None:
         assert state.title() in refused(run, wish_for(command))
@@ -67,16 +98,27 @@ def test_every_pair_of_state_and_command(state, command):
     assert found.version == 7
 
 
-def test_the_table_leaves_no_terminal_state_and_ends_where_it_must():
-    assert not [state for state, _ in TABLE if state in TERMINAL]
-    for state in ACTIVE:
+@pytest.mark.parametrize("command", list(Command))
+def test_what_can_happen_to_a_run_that_is_suspended(command):
+    expected = WITHOUT_PROCESS.get(command)
+    if expected is None:
+        assert "Suspended" in refused(suspended(), wish_for(command))
+        return
+    found = decided(suspended(paused_until=9.0), wish_for(command))
+    assert (found.state.type, found.paused_until, found.ends_attempt) == (expected, None, True)
+
+
+def test_the_table_leaves_an_end_by_one_way_and_ends_where_it_must():
+    left = {command for state, command in TABLE if state in TERMINAL}
+    assert left == {Command.RERUN}
+    for state in {*ACTIVE, S.PAUSED}:
         assert (state, Command.CRASH) in TABLE, "whatever is active can lose its host"
         assert (state, Command.FINISH) in TABLE
 
 
 @pytest.mark.parametrize(("state", "command"), sorted(ALLOWED))
 def test_another_attempt_than_the_current_is_fenced(state, command):
-    run = run_in(state, attempt=2)
+    run = run_in(state, attempt=2, host_id="h")
     assert "attempt 1 is over" in refused(run, wish_for(command, attempt=1))
     assert decided(run, wish_for(command, attempt=2)).run_id == "r"
 
@@ -135,16 +177,79 @@ def test_a_run_does_not_end_in_a_state_that_is_no_end(state):
     assert refused(run_in(S.RUNNING), wish) == "Odd does not end a run"
 
 
+def test_a_lost_run_is_queued_again_and_counts_it():
+    run = run_in(S.RUNNING, attempt=1, host_id="h", crashes=1, started=1.0, run_count=3)
+    found = decided(run, wish_for(Command.RECOVER))
+    assert found.state.name == "AwaitingCrashRetry"
+    assert (found.attempt, found.host_id, found.crashes, found.ends_attempt) == (1, None, 2, True)
+    assert (found.due, found.queued) == (2.0, True)
+    later = decided(run, wish_for(Command.RECOVER, due=5.0))
+    assert (later.due, later.queued) == (5.0, False)
+
+
+def test_the_next_attempt_counts_its_calls_afresh():
+    found = decided(run_in(S.SCHEDULED, attempt=1, run_count=3), wish_for(Command.CLAIM))
+    assert found.run_count == 0
+
+
+def test_a_run_that_is_put_back_or_late_keeps_its_place():
+    for state, command in ((S.PENDING, Command.RELEASE), (S.SCHEDULED, Command.LATE)):
+        assert decided(run_in(state, due=0.5), wish_for(command)).due == 0.5
+
+
+def test_a_run_becomes_late_once():
+    assert refused(run_in(S.SCHEDULED, state_name="Late"), wish_for(Command.LATE))
+
+
+def test_a_pause_keeps_its_host_and_its_end():
+    found = decided(run_in(S.RUNNING, host_id="h"), wish_for(Command.PAUSE, until=9.0))
+    assert (found.host_id, found.paused_until, found.ends_attempt) == ("h", 9.0, False)
+    over = decided(run_in(S.PAUSED, host_id="h", paused_until=9.0), wish_for(Command.RESUME))
+    assert (over.state.name, over.host_id, over.paused_until) == ("Running", "h", None)
+
+
+def test_a_run_is_suspended_once_its_process_has_ended():
+    asked = decided(run_in(S.RUNNING, host_id="h"), wish_for(Command.SUSPEND, until=9.0))
+    assert (asked.state.name, asked.host_id, asked.ends_attempt) == ("Suspending", "h", False)
+    run = suspending(paused_until=9.0, crashes=1)
+    assert refused(run, wish_for(Command.RESUME))
+    assert refused(run, wish_for(Command.EXPIRE))
+    assert refused(run, wish_for(Command.SUSPEND))
+    for command in (Command.LEAVE, Command.CRASH, Command.RECOVER):
+        found = decided(run, wish_for(command))
+        assert (found.state.type, found.state.name) == (S.PAUSED, "Suspended")
+        assert (found.host_id, found.paused_until, found.ends_attempt) == (None, 9.0, True)
+        assert found.crashes == 1
+
+
+def test_a_suspended_run_that_was_for_later_stays_so():
+    assert decided(suspended(due=7.0), wish_for(Command.RESUME)).due == 7.0
+    assert decided(suspended(due=0.5), wish_for(Command.RESUME)).due == 2.0
+
+
+def test_a_run_that_is_run_again_begins_at_once_and_may_crash_as_often_as_before():
+    run = run_in(S.CRASHED, attempt=2, host_id="h", crashes=3, due=0.5)
+    found = decided(run, wish_for(Command.RERUN))
+    assert found.state.name == "AwaitingRetry"
+    assert (found.attempt, found.host_id, found.crashes) == (2, None, 0)
+    assert (found.due, found.queued) == (2.0, True)
+
+
 def applied(run: FlowRun, change: Transition) -> FlowRun:
     state = change.state
     started = state.at if change.first_start else run.started
     return run_in(
         state.type,
+        state_name=state.name,
         version=run.version + 1,
         attempt=change.attempt,
         run_count=change.run_count,
         host_id=change.host_id,
         started=started,
+        due=change.due,
+        queued=change.queued,
+        crashes=change.crashes,
+        paused_until=change.paused_until,
     )
 
 
@@ -156,20 +261,32 @@ WISHES = st.builds(
     state=st.none() | st.builds(StateRecord, st.sampled_from(S), st.just("X"), st.just(1.0)),
     host_id=st.just("h"),
     run_count=st.none() | st.integers(0, 4),
+    due=st.none() | st.floats(0, 200),
+    until=st.none() | st.floats(0, 200),
 )
 
 
-@given(st.sampled_from(S), st.lists(WISHES, max_size=20))
-def test_no_sequence_of_wishes_leaves_an_end_or_goes_back(begin, wishes):
-    run = run_in(begin)
+@given(st.sampled_from(S), st.lists(WISHES, max_size=30))
+def test_no_sequence_of_wishes_breaks_a_rule(begin, wishes):
+    run = run_in(begin, host_id="h" if begin in ACTIVE else None)
     for wish in wishes:
         change = decide(run, wish)
         if isinstance(change, Rejected):
             continue
-        assert run.state.type not in TERMINAL
         after = applied(run, change)
+        kind, command = after.state.type, wish.command
+        assert run.state.type not in TERMINAL or command is Command.RERUN
         assert after.version > run.version
-        assert after.attempt - run.attempt == (wish.command is Command.CLAIM)
-        assert after.run_count >= run.run_count
-        assert after.state.type is not S.SCHEDULED or after.host_id is None
+        assert after.attempt - run.attempt == (command is Command.CLAIM)
+        assert after.run_count >= run.run_count or command is Command.CLAIM
+        # What executes has a host; what waits for one, and what is suspended, has none.
+        assert kind not in ACTIVE or after.host_id == "h"
+        assert kind is not S.SCHEDULED or after.host_id is None
+        assert not after.queued or kind is S.SCHEDULED
+        # No lease outlives its attempt, and none is given back while its process may live.
+        executes = kind in ACTIVE or (kind is S.PAUSED and after.host_id is not None)
+        assert change.ends_attempt == (not executes)
+        assert after.paused_until is None or kind is S.PAUSED
+        assert after.crashes >= run.crashes or command is Command.RERUN
+        assert after.crashes - run.crashes <= 1
         run = after

@@ -72,6 +72,8 @@ class Runs(Statements):
                 "terminal": int(state.is_terminal),
                 "due": transition.due,
                 "queued": int(transition.queued),
+                "crashes": transition.crashes,
+                "paused_until": transition.paused_until,
                 "result_format": result.format if result else None,
                 "result_data": result.data if result else None,
                 "result_file": result.file if result else None,

@@ -6,5 +6,5 @@ UPDATE flow_runs SET
     started = CASE WHEN :first_start = 1 THEN :at ELSE started END,
     ended = CASE WHEN :terminal = 1 THEN :at END,
     result_format = :result_format, result_data = :result_data, result_file = :result_file,
-    due = :due, queued = :queued
+    due = :due, queued = :queued, crashes = :crashes, paused_until = :paused_until
 WHERE id = :id AND version = :version

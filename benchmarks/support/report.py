@@ -27,12 +27,14 @@ class Options:
         rounds: How often to measure what has one figure for ``n`` of a thing.
         warmup: Samples before those that count.
         peers: Other systems to measure beside Stoker.
+        databases: The databases to measure on.
     """
 
     n: int
     rounds: int
     warmup: int
     peers: Sequence[str]
+    databases: Sequence[str] = ()
 
     @property
     def peer_n(self) -> int:
@@ -92,6 +94,7 @@ def benchmark(
     warmup: int = 0,
     counts: str,
     limit: int = 600,
+    databases: Sequence[str] = (),
 ) -> None:
     """Run a benchmark as a script.
 
@@ -103,6 +106,7 @@ def benchmark(
         warmup: Samples before those that count.
         counts: What ``n`` counts, for the help.
         limit: Seconds after which it gives up.
+        databases: The databases that it can be run on: on all of them by default.
     """
     text = (doc or "").strip()
     parser = argparse.ArgumentParser(
@@ -119,6 +123,8 @@ def benchmark(
         choices=PEERS,
         help=f"measure another system beside Stoker, with n <= {PEER_N}",
     )
+    if databases:
+        parser.add_argument("--db", choices=databases, help="default: each of them")
     parser.add_argument(
         "--limit", type=int, default=limit, help="seconds after which it gives up (%(default)s)"
     )
@@ -129,7 +135,8 @@ def benchmark(
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGALRM, _give_up)
     signal.alarm(given.limit)
-    options = Options(given.n, many, warmup, given.peer)
+    one = getattr(given, "db", None)
+    options = Options(given.n, many, warmup, given.peer, [one] if one else databases)
     try:
         rows = [row.as_dict() for row in measure(options)]
     except _TimeIsUp:

@@ -3,7 +3,7 @@
 import os
 import tempfile
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,13 +30,18 @@ OPEN = [state for state in StateType if state not in TERMINAL]
 
 
 @contextmanager
-def stack(warm: WarmKnobs | None = None) -> Generator[Harness]:
+def stack(
+    warm: WarmKnobs | None = None, settings: Mapping[str, object] | None = None
+) -> Generator[Harness]:
     """Run a server, and where ``warm`` is given a pool and its worker.
 
     It is the server that this process's SDK uses meanwhile.
     """
     pool = None if warm is None else POOL
-    with harness(pool=pool, warm=warm) as running, configured(running.home, running.url):
+    with (
+        harness(pool=pool, warm=warm, settings=settings) as running,
+        configured(running.home, running.url),
+    ):
         yield running
 
 

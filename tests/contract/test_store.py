@@ -15,7 +15,7 @@ from stoker.domain.pools import Machine, WarmKnobs, Worker, WorkPool, WorkQueue
 from stoker.domain.runs import FlowRun, LogLine, TaskRun
 from stoker.domain.states import ResultRecord, StateRecord, StateType
 from stoker.domain.transitions import Transition
-from stoker.ports.store import QueuedCount, RunFilter
+from stoker.ports.store import GroupCount, QueuedCount, RunFilter
 
 S = StateType
 
@@ -417,10 +417,10 @@ def test_a_run_that_is_due_later_enters_its_queue_when_it_is_due(shop):
     assert shop.read(lambda records: records.queued("p", "q", "l", 9)) == []
     assert shop.read(lambda records: records.next_due()) == 10.0
     assert shop.do(lambda records: records.promote(9.9)) == []
-    assert shop.do(lambda records: records.promote(10.0)) == ["p"]
+    assert [run.id for run in shop.do(lambda records: records.promote(10.0))] == ["1"]
     assert [run.id for run in shop.read(lambda records: records.queued("p", "q", "l", 9))] == ["1"]
     assert shop.read(lambda records: records.next_due()) == 11.0
-    assert shop.do(lambda records: records.promote(12.0)) == ["x"]
+    assert [run.id for run in shop.do(lambda records: records.promote(12.0))] == ["2"]
     assert shop.read(lambda records: records.next_due()) is None
 
 
@@ -435,8 +435,103 @@ def test_a_change_says_whether_a_run_is_queued_and_from_when(shop):
 def test_nested_runs_are_those_that_another_waits_for(shop):
     shop.put(a_run("1"), a_run("2"), a_run("3", S.RUNNING), a_run("4", pool="x"), a_run("5"))
     shop.waits(("w", "2"), ("v", "2"), ("w", "1"), ("w", "3"), ("w", "4"))
-    nested = shop.read(lambda records: records.queued_nested("p"))
+    nested = shop.read(lambda records: records.queued_nested("p", 9))
     assert [run.id for run in nested] == ["1", "2"]
+
+
+# Claim groups
+
+
+def open_groups(shop, after=(-1.0, ""), limit=9, lane="l", queue="q"):
+    return shop.read(lambda records: records.open_groups("p", lane, queue, after, limit))
+
+
+def test_a_run_that_enters_its_queue_is_noted_in_its_group(shop):
+    shop.put(
+        a_run("1", due=3.0, deployment_id="b"),
+        a_run("2", due=2.0, deployment_id="b"),
+        a_run("3", due=2.5, deployment_id="a"),
+        a_run("4", due=1.0, deployment_id="c", lane="other"),
+        a_run("5", due=1.0, deployment_id="c", queued=False),
+    )
+    found = open_groups(shop)
+    assert [(one.deployment_id, one.due, one.head) for one in found] == [
+        ("b", 2.0, "2"),
+        ("a", 2.5, "3"),
+    ]
+    first = shop.read(lambda records: records.first_of(found[0], 9))
+    assert [run.id for run in first] == ["2", "1"]
+    assert open_groups(shop, limit=1) == found[:1]
+    assert open_groups(shop, after=(2.0, "2")) == found[1:]
+    shop.do(lambda records: records.promote(1.0))
+    shop.do(lambda records: records.set_lane("1", "new"))
+    assert [one.head for one in open_groups(shop)] == ["5", "2", "3"]
+    assert [one.head for one in open_groups(shop, lane="new")] == ["1"]
+
+
+def test_a_run_that_is_queued_again_is_noted_in_its_group(shop):
+    shop.put(a_run(deployment_id="d", due=4.0))
+    (group,) = open_groups(shop)
+    shop.apply(a_change("r", 0, S.PENDING, due=4.0))
+    shop.do(lambda records: records.move_group(group, None))
+    assert open_groups(shop) == []
+    shop.apply(a_change("r", 1, S.SCHEDULED, due=4.0, queued=True))
+    assert [(one.due, one.head) for one in open_groups(shop)] == [(4.0, "r")]
+
+
+def test_a_group_is_not_emptied_where_a_run_has_entered_it_since(shop):
+    shop.put(a_run("1", deployment_id="d", due=1.0))
+    (before,) = open_groups(shop)
+    shop.put(a_run("2", deployment_id="d", due=2.0))
+    shop.do(lambda records: records.move_group(before, None))
+    shop.do(lambda records: records.move_group(before, (9.0, "9")))
+    (now,) = open_groups(shop)
+    assert (now.due, now.head) == (1.0, "1")
+    shop.do(lambda records: records.move_group(now, (2.0, "2")))
+    assert [(one.due, one.head) for one in open_groups(shop)] == [(2.0, "2")]
+
+
+def test_a_blocked_group_is_skipped_until_a_run_of_its_deployment_gives_back_its_key(shop):
+    deployment = a_deployment(id="d", concurrency_limit=3)
+    shop.do(lambda records: records.put_deployment(deployment))
+    shop.put(a_run("1", deployment_id="d"), a_run("2", S.RUNNING, deployment_id="d"))
+    shop.leases(
+        a_lease("2", deployment_id="d"), a_lease("3", deployment_id="d", deployment_from="2")
+    )
+    (group,) = open_groups(shop)
+    assert (group.limit, group.used) == (3, 1)
+    assert shop.read(lambda records: records.deployment_use("d")) == 1
+    shop.do(lambda records: records.block_group(group))
+    assert open_groups(shop) == []
+    assert shop.read(lambda records: records.group_counts("p", 9)) == []
+    shop.apply(a_change("2", 0, S.COMPLETED))
+    assert [one.used for one in open_groups(shop)] == [1], "the borrower has its own key now"
+    shop.do(lambda records: records.block_group(group))
+    shop.do(lambda records: records.unblock("d"))
+    assert len(open_groups(shop)) == 1
+
+
+def test_groups_are_counted_up_to_a_number(shop):
+    shop.do(lambda records: records.put_deployment(a_deployment(id="d", concurrency_limit=1)))
+    shop.put(*[a_run(str(n), deployment_id="d" if n < 2 else "e") for n in range(5)])
+    count = GroupCount(queue="q", lane="l", deployment_id="d", runs=2, room=1)
+    other = GroupCount(queue="q", lane="l", deployment_id="e", runs=2, room=None)
+    assert shop.read(lambda records: records.group_counts("p", 2)) == [count, other]
+    assert shop.read(lambda records: records.count_in("p", other, 9)) == 3
+    assert shop.read(lambda records: records.count_in("p", other, 1)) == 1
+    assert shop.read(lambda records: records.queued_of("e", 9)) == 3
+    assert shop.read(lambda records: records.queued_of("e", 2)) == 2
+    assert [run.lane for run in shop.read(lambda records: records.queued_lanes("p"))] == ["l"]
+
+
+def test_of_nested_runs_the_first_of_each_kind_are_read(shop):
+    shop.put(
+        *[a_run(f"a{n}", deployment_id="a") for n in range(5)],
+        *[a_run(f"b{n}", deployment_id="b") for n in range(5)],
+    )
+    shop.waits(*[("w", f"{kind}{n}") for kind in "ab" for n in range(5)], ("v", "a4"))
+    nested = shop.read(lambda records: records.queued_nested("p", 2))
+    assert [run.id for run in nested] == ["a0", "a1", "a4", "b0", "b1"]
 
 
 # Leases and waits

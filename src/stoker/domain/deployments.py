@@ -1,6 +1,7 @@
 """Deployments, and the code that a zygote imports for them."""
 
 import hashlib
+from enum import StrEnum
 from typing import Any
 
 import msgspec
@@ -11,6 +12,16 @@ from stoker.domain.limits import RunLimits
 
 ISOLATIONS = ("fork", "host")
 """What a run can have for itself: a process, or a host."""
+
+
+class CollisionStrategy(StrEnum):
+    """What becomes of a new run whose deployment runs as many as it may.
+
+    ``ENQUEUE``: it waits. ``CANCEL_NEW``: it ends ``Cancelled`` at once.
+    """
+
+    ENQUEUE = "ENQUEUE"
+    CANCEL_NEW = "CANCEL_NEW"
 
 
 class Code(Struct, frozen=True, kw_only=True):
@@ -73,6 +84,9 @@ class Deployment(Struct, kw_only=True):
         timeout: Seconds that a run may take, its retries included; from the flow.
         isolation: ``"fork"``: a process of its own on a shared host; ``"host"``: a host of its
             own, launched ahead, used once.
+        concurrency_limit: Runs at a time; None for no limit. A run that only waits for its
+            deployed children lends its place to those of the same deployment.
+        collision_strategy: What becomes of a new run where the limit is full.
         created: Seconds since the epoch.
         updated: Seconds since the epoch.
         code: What a zygote imports for it; the server fills it in.
@@ -94,6 +108,8 @@ class Deployment(Struct, kw_only=True):
     description: str = ""
     timeout: float | None = None
     isolation: str = "fork"
+    concurrency_limit: int | None = None
+    collision_strategy: CollisionStrategy = CollisionStrategy.ENQUEUE
     created: float = 0.0
     updated: float = 0.0
     code: Code | None = None

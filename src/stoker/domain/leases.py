@@ -1,6 +1,7 @@
 """Leases: what a run holds while it has a slot, and how it lends that to runs it waits for.
 
-A lease has one key per limit: the pool, the queue, the worker and the host's slots. A run that
+A lease has one key per limit: the pool, the queue, the worker, the host's slots and the
+deployment. A run that
 waits for a deployed child lends each key to a run further down its chain of waits, or to another
 that is waited for; the borrower's key then names its lender and is not counted. Use of every
 limit is the count of leases whose key is their own.
@@ -24,6 +25,7 @@ class Lease(Struct, kw_only=True):
         worker_from: The waiting run that lent the worker's key.
         slot_from: The waiting run that lent the slot.
         deployment_id: Deployment whose limit it counts against.
+        deployment_from: The waiting run that lent the deployment's key.
     """
 
     run_id: str
@@ -37,6 +39,7 @@ class Lease(Struct, kw_only=True):
     worker_from: str | None = None
     slot_from: str | None = None
     deployment_id: str | None = None
+    deployment_from: str | None = None
 
 
 class Lendable(Struct, kw_only=True):
@@ -47,6 +50,7 @@ class Lendable(Struct, kw_only=True):
     queue: bool
     worker: bool
     slot: bool
+    deployment: bool
 
 
 def has_room(limit: int | None, used: int) -> bool:

@@ -143,6 +143,7 @@ def put_deployment(unit: Unit, deployment: Deployment) -> Deployment:
     if deployment.isolation not in ISOLATIONS:
         known = ", ".join(ISOLATIONS)
         raise Invalid(f"isolation {deployment.isolation!r} is not known; there is: {known}")
+    _check_limit(deployment.concurrency_limit)
     before = unit.records.deployment(deployment.full_name)
     deployment.id = before.id if before else new_id(unit.now)
     deployment.created = before.created if before else unit.now
@@ -151,6 +152,11 @@ def put_deployment(unit: Unit, deployment: Deployment) -> Deployment:
     unit.records.put_deployment(deployment)
     if before is not None and before.lane != deployment.lane:
         _follow(unit, pool, deployment)
+    if before is not None and before.concurrency_limit != deployment.concurrency_limit:
+        unit.records.lock(f"pool:{before.pool}", f"pool:{pool.name}")
+        unit.records.unblock(deployment.id)
+        lending.given_back(unit)
+        unit.claimable |= {before.pool, pool.name}
     unit.demand.add(pool.name)
     return deployment
 
@@ -162,7 +168,9 @@ def delete_deployment(unit: Unit, name: str) -> None:
         NotFound: There is no such deployment.
     """
     deployment = need_deployment(unit.records, name)
+    unit.records.lock(f"pool:{deployment.pool}")
     unit.records.delete_deployment(deployment.id)
+    unit.records.unblock(deployment.id)
     for count in unit.records.queued_counts(deployment.pool):
         queued = unit.records.queued(deployment.pool, count.queue, count.lane, count.runs)
         for run in queued:

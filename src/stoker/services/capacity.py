@@ -16,7 +16,7 @@ from stoker.domain.warm_policy import (
     wanted_hosts,
 )
 from stoker.ports.store import Records
-from stoker.services.demand import claimable
+from stoker.services.demand import claimable, useful
 from stoker.services.lanes import Lane, lanes_of
 from stoker.services.replacing import PATIENCE, Warmth, may_go, pairs_of
 from stoker.services.unit import ReadyHost, Unit
@@ -118,7 +118,7 @@ class _Planner:
         self._usage = records.usage(pool.name)
         self._queued = claimable(records, pool, self._usage)
         paused = {queue.name for queue in records.queues(pool.name) if queue.paused or pool.paused}
-        nested = records.queued_nested(pool.name)
+        nested = records.queued_nested(pool.name, useful(pool))
         self._nested = [run for run in nested if run.queue not in paused]
         self._lending = {one.lease.host_id for one in records.waiting_leases(pool.name)}
         # A worker whose socket is gone for a moment still has its hosts.

@@ -22,6 +22,9 @@ def change(unit: Unit, run: FlowRun, wish: Wish) -> Rejected | None:
     if isinstance(decided, Rejected):
         return decided
     host_id = run.host_id
+    if decided.ends_attempt and run.pool is not None:
+        # What it gives back, others count.
+        unit.records.lock(f"pool:{run.pool}")
     (applied,) = unit.records.apply([decided])
     if not applied:
         raise Conflict(f"flow run {run.id} was changed by somebody else; read it again")

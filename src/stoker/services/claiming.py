@@ -1,7 +1,6 @@
 """Claiming: giving queued runs the slots of the hosts whose sockets this server holds."""
 
-from collections.abc import Iterator, Sequence
-from heapq import merge
+from collections.abc import Sequence
 from itertools import groupby
 from typing import NamedTuple
 
@@ -16,10 +15,10 @@ from stoker.domain.leases import Lease, Lendable, has_room
 from stoker.domain.limits import RunLimits, limits_of
 from stoker.domain.pools import WorkPool, WorkQueue
 from stoker.domain.runs import FlowRun
-from stoker.domain.states import StateType
 from stoker.domain.templates import code_of, resolve
 from stoker.domain.transitions import Command, Wish
 from stoker.services.changing import change
+from stoker.services.claim_groups import Group, Lineup
 from stoker.services.unit import ReadyHost, Unit
 
 
@@ -62,36 +61,48 @@ class _Claim:
         self._limits = {one.id: one.limit for one in unit.records.workers(pool.name)}
         self._owners: dict[str, str | None] = {}
         self._deployments: dict[str, Deployment | None] = {}
+        self._in_deployment: dict[str, int] = {}
 
     def run(self) -> None:
-        for run in self._unit.records.queued_nested(self._pool.name):
+        # Each of them needs a slot that is free, or one that is lent.
+        most = sum(host.slots for host in self._hosts)
+        for run in self._unit.records.queued_nested(self._pool.name, most):
             self._claim_nested(run)
         lanes = sorted({host.lane for host in self._hosts})
         for _, queues in groupby(self._queues.values(), lambda queue: queue.priority):
-            groups = [self._oldest(queue, lane) for queue in queues for lane in lanes]
-            for run in merge(*groups, key=lambda run: (run.due, run.id)):
-                self._claim_alone(run)
+            rooms = {
+                (queue.name, lane): room
+                for queue in queues
+                for lane in lanes
+                if (room := self._room(queue, lane)) > 0
+            }
+            lineup = Lineup(self._unit.records, self._pool.name, rooms)
+            for group in lineup:
+                self._claim_alone(lineup, group)
+            lineup.settle()
 
-    def _oldest(self, queue: WorkQueue, lane: str) -> Iterator[FlowRun]:
-        """The queued runs of a claim group, read as long as it has room."""
-        group = (queue.name, lane)
-        while group not in self._full and (room := self._room(queue, lane)) > 0:
-            runs = self._unit.records.queued(self._pool.name, queue.name, lane, room)
-            yield from runs
-            if len(runs) < room:
-                return
-
-    def _claim_alone(self, run: FlowRun) -> None:
-        queue, lane = self._queues[run.queue or ""], run.lane or ""
-        group = (queue.name, lane)
-        if group in self._full:
+    def _claim_alone(self, lineup: Lineup, group: Group) -> None:
+        """Take the oldest run of a group; or nothing of it, or of its queue and lane, any more."""
+        queue, lane = self._queues[group.stored.queue], group.stored.lane
+        if self._room(queue, lane) <= 0:
+            lineup.close(group.pair)
             return
-        target = self._target(run) if self._room(queue, lane) > 0 else None
-        host = self._best_host(queue.name, lane, target.code, []) if target else None
-        if target and host:
-            self._take(run, host, target, [])
-        elif run.state.type is StateType.SCHEDULED:
-            self._full.add(group)
+        used = self._in_deployment.setdefault(group.stored.deployment_id, group.stored.used)
+        if not has_room(group.stored.limit, used):
+            self._unit.records.block_group(group.stored)
+            lineup.drop(group)
+            return
+        run = group.runs[0]
+        target = self._target(run)
+        if target is None:
+            group.pop()
+            return
+        host = self._best_host(queue.name, lane, target.code, [])
+        if host is None:
+            lineup.close(group.pair)
+            return
+        group.pop()
+        self._take(run, host, target, [])
 
     def _room(self, queue: WorkQueue, lane: str) -> int:
         """How many runs of a claim group can be claimed at the most."""
@@ -169,6 +180,10 @@ class _Claim:
         lends_queue = any(one.queue and one.lease.queue == queue.name for one in lenders)
         if not self._queue_has_room(queue.name) and not lends_queue:
             return False
+        same = run.deployment_id
+        lends = any(one.deployment and one.lease.deployment_id == same for one in lenders)
+        if not self._deployment_has_room(same) and not lends:
+            return False
         host = self._best_host(queue.name, run.lane or "", target.code, lenders)
         if host is None:
             return False
@@ -189,6 +204,8 @@ class _Claim:
                 queue=one.queue and not self._queue_has_room(one.lease.queue),
                 worker=one.worker and not self._worker_has_room(one.lease.worker_id),
                 slot=one.slot,
+                deployment=one.deployment
+                and not self._deployment_has_room(one.lease.deployment_id),
             )
             for one in self._unit.records.waiting_leases(self._pool.name)
         ]
@@ -199,6 +216,16 @@ class _Claim:
     def _queue_has_room(self, name: str) -> bool:
         queue = self._queues.get(name)
         return queue is None or has_room(queue.concurrency_limit, self._usage.queues.get(name, 0))
+
+    def _deployment_has_room(self, deployment_id: str | None) -> bool:
+        deployment = self._deployment(deployment_id or "")
+        if deployment is None or deployment.concurrency_limit is None:
+            return True
+        used = self._in_deployment.get(deployment.id)
+        if used is None:
+            used = self._unit.records.deployment_use(deployment.id)
+            self._in_deployment[deployment.id] = used
+        return used < deployment.concurrency_limit
 
     def _worker_has_room(self, worker_id: str) -> bool:
         return has_room(self._limits.get(worker_id), self._usage.workers.get(worker_id, 0))
@@ -252,14 +279,13 @@ class _Claim:
             (usage.hosts, lease.host_id, lease.slot_from),
         ):
             counts[name] = counts.get(name, 0) + (lender is None)
+        in_deployment, name = self._in_deployment, lease.deployment_id or ""
+        if name in in_deployment:
+            in_deployment[name] += lease.deployment_from is None
 
     def _target(self, run: FlowRun) -> _Target | None:
         """What to execute for a run; None, and the run cancelled, where nobody knows any more."""
-        unit = self._unit
-        name = run.deployment_id or ""
-        if name not in self._deployments:
-            self._deployments[name] = unit.records.deployment(name)
-        deployment = self._deployments[name]
+        deployment = self._deployment(run.deployment_id or "")
         if deployment is None or deployment.code is None:
             return self._give_up(run, "its deployment was deleted before it started")
         # A run's ``env`` comes to its job by itself; whatever else it sets, the template may have
@@ -274,6 +300,11 @@ class _Claim:
             return self._give_up(run, f"its work pool was changed before it started: {error}")
         code, limits = code_of(deployment, configuration), limits_of(configuration)
         return _aimed(run, code, deployment.function, limits)
+
+    def _deployment(self, deployment_id: str) -> Deployment | None:
+        if deployment_id not in self._deployments:
+            self._deployments[deployment_id] = self._unit.records.deployment(deployment_id)
+        return self._deployments[deployment_id]
 
     def _give_up(self, run: FlowRun, message: str) -> None:
         wish = Wish(command=Command.CANCEL, at=self._unit.now, message=message)
@@ -302,6 +333,9 @@ def _borrow(lease: Lease, lenders: Sequence[Lendable]) -> None:
             lease.worker_from = lender.run_id
         if one.slot and lease.slot_from is None and lender.host_id == lease.host_id:
             lease.slot_from = lender.run_id
+        same = lender.deployment_id == lease.deployment_id
+        if one.deployment and lease.deployment_from is None and same:
+            lease.deployment_from = lender.run_id
 
 
 def _stamp(unit: Unit, run: FlowRun, host: ReadyHost) -> None:

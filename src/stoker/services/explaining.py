@@ -68,7 +68,22 @@ def _held_back(records: Records, run: FlowRun) -> str | None:
                 f"work queue {queue.name} runs {used} of {queue.concurrency_limit} at a time; "
                 "it starts when one of them ends"
             )
-    return None
+    deployment = records.deployment(run.deployment_id or "")
+    if deployment is None or deployment.concurrency_limit is None:
+        return None
+    limit = deployment.concurrency_limit
+    if limit == 0:
+        return (
+            f"deployment {deployment.full_name} may run nothing: its limit is 0; "
+            "deploy it with another"
+        )
+    used = records.deployment_use(deployment.id)
+    if used < limit:
+        return None
+    return (
+        f"deployment {deployment.full_name} runs {used} of {limit} at a time; it starts when one "
+        "of them ends"
+    )
 
 
 def _no_slot(records: Records, run: FlowRun, outlook: Outlook, now: float) -> str:

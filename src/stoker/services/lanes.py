@@ -34,15 +34,17 @@ def lanes_of(records: Records, pool: WorkPool) -> dict[str, Lane]:
     if own is not None:
         own.own = True
     for deployment in records.deployments(pool.name):
-        lane = _add(lanes, pool, deployment.job_variables, deployment.isolation)
+        # A deployment's lane is kept up to date: its infrastructure is that of the others in it.
+        lane = lanes.get(deployment.lane)
+        if lane is None:
+            lane = _add(lanes, pool, deployment.job_variables, deployment.isolation)
         if lane is not None:
             lane.queues.add(deployment.queue)
-    for count in records.queued_counts(pool.name):
-        for run in records.queued(pool.name, count.queue, count.lane, 1):
-            deployment = records.deployment(run.deployment_id or "")
-            if deployment is not None:
-                variables = {**deployment.job_variables, **run.job_variables}
-                _add(lanes, pool, variables, deployment.isolation)
+    for run in records.queued_lanes(pool.name):
+        deployment = records.deployment(run.deployment_id or "")
+        if deployment is not None and run.lane not in lanes:
+            variables = {**deployment.job_variables, **run.job_variables}
+            _add(lanes, pool, variables, deployment.isolation)
     return lanes
 
 

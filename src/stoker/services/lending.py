@@ -72,6 +72,7 @@ def _regain(unit: Unit, waiter: str) -> bool:
         lease.queue_from = None if lease.queue_from == waiter else lease.queue_from
         lease.worker_from = None if lease.worker_from == waiter else lease.worker_from
         lease.slot_from = None if lease.slot_from == waiter else lease.slot_from
+        lease.deployment_from = None if lease.deployment_from == waiter else lease.deployment_from
         unit.records.put_lease(lease)
     return True
 
@@ -97,4 +98,8 @@ def _fits(unit: Unit, waiter: str, lease: Lease) -> bool:
             used = usage.workers.get(worker.id, 0)
             if worker.id == lease.worker_id and not has_room(worker.limit, used):
                 return False
+    if lease.deployment_from == waiter and lease.deployment_id is not None:
+        deployment = records.deployment(lease.deployment_id)
+        limit = deployment.concurrency_limit if deployment is not None else None
+        return limit is None or records.deployment_use(lease.deployment_id) < limit
     return True

@@ -4,6 +4,7 @@ import asyncio
 from contextlib import suppress
 
 from stoker.ports.clock import Clock
+from stoker.services.collisions import turn_away
 from stoker.services.dispatcher import Dispatcher
 from stoker.services.unit import Unit
 
@@ -13,7 +14,9 @@ SLOW_POLL = 5.0
 
 def promote(unit: Unit) -> float | None:
     """Put runs into their queues that are due; return when the next one is."""
-    pools = unit.records.promote(unit.now)
+    runs = unit.records.promote(unit.now)
+    turn_away(unit, runs)
+    pools = {run.pool for run in runs if run.pool is not None}
     unit.claimable.update(pools)
     unit.demand.update(pools)
     return unit.records.next_due()

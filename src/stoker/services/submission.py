@@ -14,6 +14,7 @@ from stoker.domain.states import StateRecord, StateType
 from stoker.domain.templates import lane_of, resolve
 from stoker.ports.store import Records
 from stoker.services.administration import need_deployment
+from stoker.services.collisions import turn_away
 from stoker.services.unit import Unit
 
 
@@ -42,6 +43,7 @@ def submit(unit: Unit, requests: Sequence[StartRun]) -> list[FlowRun]:
             by_key[key] = run
         runs.append(run)
     unit.records.insert_runs(new, keys)
+    turn_away(unit, new)
     pools = {run.pool for run in new if run.pool is not None}
     unit.claimable |= pools
     unit.demand |= pools

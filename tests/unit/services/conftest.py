@@ -181,6 +181,9 @@ class World:
         run_id = run if isinstance(run, str) else run.id
         return self.read(lambda records: records.lease(run_id))
 
+    def deployment_id(self, name: str) -> str:
+        return self.read(lambda records: records.deployment(name)).id
+
     def host_of(self, run: FlowRun | str) -> str | None:
         lease = self.lease(run)
         return lease.host_id if lease else None

@@ -47,23 +47,39 @@ class Lending(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.world.close()
 
-    @initialize(pool=LIMITS, queues=st.tuples(LIMITS, LIMITS), workers=st.tuples(LIMITS, LIMITS))
-    def set_up(self, pool, queues, workers) -> None:
+    @initialize(
+        pool=LIMITS,
+        queues=st.tuples(LIMITS, LIMITS),
+        workers=st.tuples(LIMITS, LIMITS),
+        deployments=st.tuples(LIMITS, LIMITS, LIMITS, LIMITS),
+    )
+    def set_up(self, pool, queues, workers, deployments) -> None:
         world = self.world
         world.pool(base_job_template=TEMPLATE, concurrency_limit=pool)
         self.pool_limit = pool
         self.queue_limits = dict(zip(QUEUES, queues, strict=True))
         self.worker_limits = dict(zip(WORKERS, workers, strict=True))
+        self.deployment_limits: dict[str, int | None] = {}
+        self.given_limits = iter(deployments)
         for queue, limit in self.queue_limits.items():
             world.queue(queue, concurrency_limit=limit)
             for lane in LANES:
-                variables = {"memory": lane}
-                world.deployment(f"{queue}{lane}", queue=queue, job_variables=variables)
+                self.deploy(queue, lane, next(self.given_limits))
         for worker, limit in self.worker_limits.items():
             world.worker(worker, limit=limit)
         for worker, lane in zip(WORKERS, LANES, strict=True):
             self.add_host(worker, lane, 2)
         self.add_host("w1", 2, 1)
+
+    def deploy(self, queue: str, lane: int, limit: int | None) -> None:
+        made = self.world.deployment(
+            f"{queue}{lane}",
+            queue=queue,
+            job_variables={"memory": lane},
+            concurrency_limit=limit,
+        )
+        self.deployment_limits[made.id] = limit
+        self.settle()
 
     def add_host(self, worker: str, lane: int, slots: int) -> None:
         name = f"{worker}-{lane}-{self.dead_hosts}"
@@ -151,7 +167,13 @@ class Lending(RuleBasedStateMachine):
         """Which run can end only after which others: waited for, or holding what it lent."""
         found = {waiter: set(children) for waiter, children in self.waiting.items()}
         for lease in self.look()[1].values():
-            for lender in (lease.pool_from, lease.queue_from, lease.worker_from, lease.slot_from):
+            for lender in (
+                lease.pool_from,
+                lease.queue_from,
+                lease.worker_from,
+                lease.slot_from,
+                lease.deployment_from,
+            ):
                 if lender is not None:
                     found.setdefault(lender, set()).add(lease.run_id)
         return found
@@ -232,6 +254,13 @@ class Lending(RuleBasedStateMachine):
             self.settle()
             self.add_host(worker, int(lane), slots)
 
+    @rule(queue=st.sampled_from(QUEUES), lane=st.sampled_from(LANES), limit=LIMITS)
+    def raise_a_deployments_limit(self, queue, lane, limit) -> None:
+        """A limit below its use blocks and ends nothing: then it would not hold for a while."""
+        before = self.deployment_limits[self.world.deployment_id(f"f/{queue}{lane}")]
+        if limit is None or (before is not None and limit >= before):
+            self.deploy(queue, lane, limit)
+
     # What always holds.
 
     def look(self):
@@ -257,13 +286,15 @@ class Lending(RuleBasedStateMachine):
         count = Counter[str]()
         for lease in executing:
             count.update({"pool": 1, "queue " + lease.queue: 1, "worker " + lease.worker_id: 1})
+            count[f"deployment {lease.deployment_id}"] += 1
         limits = {"pool": self.pool_limit}
         limits |= {f"queue {name}": limit for name, limit in self.queue_limits.items()}
         limits |= {f"worker {name}": limit for name, limit in self.worker_limits.items()}
+        limits |= {f"deployment {name}": limit for name, limit in self.deployment_limits.items()}
         for name, limit in limits.items():
             assert limit is None or count[name] <= limit, f"{name} executes {count[name]}"
         for lease in leases.values():
-            for key in ("pool", "queue", "worker", "slot"):
+            for key in ("pool", "queue", "worker", "slot", "deployment"):
                 lender = getattr(lease, f"{key}_from")
                 if lender is None:
                     continue
@@ -274,7 +305,7 @@ class Lending(RuleBasedStateMachine):
         assert usage.pool == sum(lease.pool_from is None for lease in leases.values())
 
     def same(self, key: str, one, two) -> bool:
-        field = "worker_id" if key == "worker" else key
+        field = f"{key}_id" if key in ("worker", "deployment") else key
         return getattr(one, field) == getattr(two, field)
 
     @precondition(lambda self: self.names)
@@ -324,7 +355,7 @@ def test_the_machine_has_hosts_for_every_lane(new_world):
     world = new_world()
     Lending.new_world = staticmethod(lambda: world)
     machine = Lending()
-    machine.set_up(None, (None, None), (None, None))
+    machine.set_up(None, (None, None), (None, None), (None,) * 4)
     assert {host.lane for host in world.hosts() if host.state is HostState.UP} == {
         world.lane(memory=lane) for lane in LANES
     }

@@ -7,11 +7,11 @@ from typing import Protocol, TypeVar
 from stoker.ports.store.catalogue import CatalogueRecords
 from stoker.ports.store.hosts import HostRecords
 from stoker.ports.store.leases import LeaseRecords, PoolUsage
-from stoker.ports.store.queues import QueuedCount, QueueRecords
+from stoker.ports.store.queues import ClaimGroup, GroupCount, QueuedCount, QueueRecords
 from stoker.ports.store.runs import RunFilter, RunRecords
 from stoker.ports.store.traces import TraceRecords
 
-__all__ = ["PoolUsage", "QueuedCount", "Records", "RunFilter", "Store"]
+__all__ = ["ClaimGroup", "GroupCount", "PoolUsage", "QueuedCount", "Records", "RunFilter", "Store"]
 
 T = TypeVar("T")
 

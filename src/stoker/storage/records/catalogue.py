@@ -16,7 +16,8 @@ class Catalogue(Statements):
     """See `CatalogueRecords`."""
 
     def put_deployment(self, deployment: Deployment) -> None:
-        values = (deployment.id, deployment.full_name, deployment.pool, to_text(deployment))
+        record, limit = to_text(deployment), deployment.concurrency_limit
+        values = (deployment.id, deployment.full_name, deployment.pool, record, limit)
         self._do("put_deployment", values)
 
     def delete_deployment(self, deployment_id: str) -> None:

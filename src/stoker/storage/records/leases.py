@@ -28,6 +28,9 @@ class Leases(Statements):
             usage.hosts[host] = usage.hosts.get(host, 0) + slots
         return usage
 
+    def deployment_use(self, deployment_id: str) -> int:
+        return self._one("deployment_use", deployment_id)[0]
+
     def lenders(self, run_id: str) -> list[Lendable]:
         return [rows.lendable_of(row) for row in self._all("lenders", run_id)]
 
@@ -41,7 +44,7 @@ class Leases(Statements):
         return [rows.lease_of(row) for row in self._all("leases_of", host_id)]
 
     def add_wait(self, waiter: str, child: str) -> None:
-        self._do("add_wait", (waiter, child))
+        self._do("add_wait", {"waiter": waiter, "child": child})
 
     def drop_wait(self, waiter: str, child: str) -> None:
         self._do("drop_wait", (waiter, child))

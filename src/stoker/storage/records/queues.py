@@ -1,7 +1,7 @@
 """The queues of runs that wait for a slot, and of those that wait for their time."""
 
 from stoker.domain.runs import FlowRun
-from stoker.ports.store import QueuedCount
+from stoker.ports.store import ClaimGroup, GroupCount, QueuedCount
 from stoker.storage.records import rows
 from stoker.storage.records.statements import Statements
 
@@ -15,13 +15,89 @@ class Queues(Statements):
     def queued_counts(self, pool: str) -> list[QueuedCount]:
         return [QueuedCount(*row) for row in self._all("queued_counts", pool)]
 
-    def queued_nested(self, pool: str) -> list[FlowRun]:
-        return [rows.run_of(row) for row in self._all("queued_nested", pool)]
+    def queued_nested(self, pool: str, most: int) -> list[FlowRun]:
+        return [rows.run_of(row) for row in self._all("queued_nested", pool=pool, most=most)]
+
+    # Claim groups
+
+    def open_groups(
+        self, pool: str, lane: str, queue: str, after: tuple[float, str], limit: int
+    ) -> list[ClaimGroup]:
+        return [
+            ClaimGroup(
+                pool=pool,
+                lane=lane,
+                queue=queue,
+                deployment_id=deployment_id,
+                due=due,
+                head=head,
+                inserts=inserts,
+                limit=most,
+                used=used,
+            )
+            for deployment_id, due, head, inserts, most, used in self._all(
+                "open_groups", pool, lane, queue, *after, limit
+            )
+        ]
+
+    def first_of(self, group: ClaimGroup, limit: int) -> list[FlowRun]:
+        found = self._all(
+            "first_of_group", group.pool, group.queue, group.lane, group.deployment_id, limit
+        )
+        return [rows.run_of(row) for row in found]
+
+    def move_group(self, group: ClaimGroup, head: tuple[float, str] | None) -> None:
+        place = (*_key(group), group.inserts)
+        if head is None:
+            self._do("drop_group", place)
+        else:
+            self._do("move_group", (*head, *place))
+
+    def block_group(self, group: ClaimGroup) -> None:
+        self._do("block_group", _key(group))
+
+    def unblock(self, deployment_id: str) -> None:
+        self._do("unblock_groups", (deployment_id,))
+
+    def group_counts(self, pool: str, most: int) -> list[GroupCount]:
+        return [
+            GroupCount(
+                queue=queue,
+                lane=lane,
+                deployment_id=deployment_id,
+                runs=runs,
+                room=None if limit is None else max(0, limit - used),
+            )
+            for queue, lane, deployment_id, runs, limit, used in self._all(
+                "claimable_counts", pool=pool, most=most
+            )
+        ]
+
+    def count_in(self, pool: str, count: GroupCount, most: int) -> int:
+        place = (pool, count.queue, count.lane, count.deployment_id)
+        return self._one("count_group", *place, most)[0]
+
+    def queued_of(self, deployment_id: str, most: int) -> int:
+        return self._one("queued_of_deployment", deployment_id, most)[0]
+
+    def queued_lanes(self, pool: str) -> list[FlowRun]:
+        found: list[FlowRun] = []
+        for lane, queue, deployment_id in self._all("queued_lanes", pool):
+            first = self._all("first_of_group", pool, queue, lane, deployment_id, 1)
+            found += [rows.run_of(row) for row in first]
+        return found
 
     # Runs that are scheduled for later
 
-    def promote(self, now: float) -> list[str]:
-        return sorted({row[0] for row in self._all("promote", now)})
+    def promote(self, now: float) -> list[FlowRun]:
+        promoted = [rows.run_of(row) for row in self._all("promote", now)]
+        promoted.sort(key=lambda run: (run.due, run.id))
+        self._many("note_run", [(run.id,) for run in promoted])
+        return promoted
 
     def next_due(self) -> float | None:
         return self._one("next_due")[0]
+
+
+def _key(group: ClaimGroup) -> tuple[str, str, str, str]:
+    return (group.pool, group.lane, group.queue, group.deployment_id)

@@ -144,6 +144,7 @@ def lease_values(lease: Lease) -> Row:
         lease.worker_from,
         lease.slot_from,
         lease.deployment_id,
+        lease.deployment_from,
     )
 
 
@@ -161,15 +162,17 @@ def lease_of(row: Row) -> Lease:
         worker_from=row[8],
         slot_from=row[9],
         deployment_id=row[10],
+        deployment_from=row[11],
     )
 
 
 def lendable_of(row: Row) -> Lendable:
-    """The record of a lease's row and four columns that say which keys nobody has borrowed."""
+    """The record of a lease's row and five columns that say which keys nobody has borrowed."""
     return Lendable(
         lease=lease_of(row),
-        pool=bool(row[11]),
-        queue=bool(row[12]),
-        worker=bool(row[13]),
-        slot=bool(row[14]),
+        pool=bool(row[12]),
+        queue=bool(row[13]),
+        worker=bool(row[14]),
+        slot=bool(row[15]),
+        deployment=bool(row[16]),
     )

@@ -18,6 +18,18 @@ class Runs(Statements):
     def insert_runs(self, runs: Sequence[FlowRun], keys: Sequence[str | None]) -> None:
         values = [rows.run_values(run, key) for run, key in zip(runs, keys, strict=True)]
         self._many("insert_run", values)
+        self._note(runs)
+
+    def _note(self, runs: Sequence[FlowRun]) -> None:
+        """Note in their claim groups that runs are queued; once a group, by its oldest one."""
+        heads: dict[tuple[str, str, str, str], tuple[float, str]] = {}
+        for run in runs:
+            if run.queued:
+                group = (run.pool or "", run.lane or "", run.queue or "", run.deployment_id or "")
+                head = (run.due, run.id)
+                heads[group] = min(head, heads.get(group, head))
+        if heads:
+            self._many("note_group", [(*group, *heads[group]) for group in sorted(heads)])
 
     def insert_subflow(self, run: FlowRun) -> bool:
         return self._do("insert_run", rows.run_values(run, None)).rowcount == 1
@@ -86,8 +98,11 @@ class Runs(Statements):
         self._do("insert_state", history)
         if transition.ends_attempt:
             self._do("inherit_keys", {"run": run_id})
+            self._do("unblock_freed", (run_id,))
             self._do("drop_lease", (run_id,))
             self._do("drop_waits_of", (run_id,))
+        if transition.queued:
+            self._do("note_run", (run_id,))
         return True
 
     def advance(self, run_id: str, seq: int) -> bool:
@@ -101,6 +116,7 @@ class Runs(Statements):
 
     def set_lane(self, run_id: str, lane: str) -> None:
         self._do("set_lane", (lane, run_id))
+        self._do("note_run", (run_id,))
 
     def states(self, run_id: str) -> list[StateRecord]:
         return [

@@ -10,6 +10,7 @@ SELECT leases.*,
        NOT EXISTS (SELECT 1 FROM leases AS b WHERE b.pool_from = leases.run_id),
        NOT EXISTS (SELECT 1 FROM leases AS b WHERE b.queue_from = leases.run_id),
        NOT EXISTS (SELECT 1 FROM leases AS b WHERE b.worker_from = leases.run_id),
-       NOT EXISTS (SELECT 1 FROM leases AS b WHERE b.slot_from = leases.run_id)
+       NOT EXISTS (SELECT 1 FROM leases AS b WHERE b.slot_from = leases.run_id),
+       NOT EXISTS (SELECT 1 FROM leases AS b WHERE b.deployment_from = leases.run_id)
 FROM chain JOIN leases USING (run_id)
 ORDER BY chain.distance

@@ -4,7 +4,8 @@ SELECT leases.*,
        NOT EXISTS (SELECT 1 FROM leases AS b WHERE b.pool_from = leases.run_id),
        NOT EXISTS (SELECT 1 FROM leases AS b WHERE b.queue_from = leases.run_id),
        NOT EXISTS (SELECT 1 FROM leases AS b WHERE b.worker_from = leases.run_id),
-       waiters.held = 1 AND NOT EXISTS (SELECT 1 FROM leases AS b WHERE b.slot_from = leases.run_id)
+       waiters.held = 1 AND NOT EXISTS (SELECT 1 FROM leases AS b WHERE b.slot_from = leases.run_id),
+       NOT EXISTS (SELECT 1 FROM leases AS b WHERE b.deployment_from = leases.run_id)
 FROM (SELECT waiter, max(held) AS held FROM waits GROUP BY waiter) AS waiters
 JOIN leases ON leases.run_id = waiters.waiter
 WHERE leases.pool = ?

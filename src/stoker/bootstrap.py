@@ -21,6 +21,7 @@ from stoker.api.app import create_app
 from stoker.api.context import Context
 from stoker.client.discovery import ServerFile
 from stoker.clock import SystemClock
+from stoker.domain.database_urls import SQLITE, is_postgres, masked
 from stoker.domain.errors import Conflict, Invalid, StokerError, Unavailable
 from stoker.domain.hosts import ProcessIdentity
 from stoker.ports.store import Store
@@ -38,18 +39,35 @@ logger = logging.getLogger("stoker.server")
 
 
 def database_path(settings: Settings) -> Path:
-    """Where the embedded store of a home lies."""
-    return settings.home / "stoker.db"
+    """Where the embedded store lies; a relative path is one in the home."""
+    return settings.home / (settings.database_url.removeprefix(SQLITE) or "stoker.db")
 
 
-def open_store(settings: Settings) -> SqliteStore:
+def open_store(settings: Settings) -> Store:
     """Open the store that the settings name.
 
     Raises:
-        Unavailable: It cannot be opened.
+        Invalid: Its URL cannot be read.
+        Unavailable: It cannot be opened, or psycopg is missing.
         Conflict: A newer Stoker wrote it.
     """
-    return SqliteStore(database_path(settings), synchronous=settings.sqlite_synchronous)
+    if not is_postgres(settings.database_url):
+        return SqliteStore(database_path(settings), synchronous=settings.sqlite_synchronous)
+    try:
+        from stoker.storage.postgres.store import PostgresStore
+    except ImportError as error:
+        raise Unavailable(
+            f"STOKER_DATABASE_URL names a Postgres database, and psycopg cannot be loaded ({error})"
+            ": run `pip install 'stoker[postgres]'`"
+        ) from None
+    return PostgresStore(settings.database_url)
+
+
+def database_name(settings: Settings) -> str:
+    """Name the store for people, without its password."""
+    if is_postgres(settings.database_url):
+        return masked(settings.database_url)
+    return f"{SQLITE}{database_path(settings)}"
 
 
 def serve(settings: Settings) -> None:
@@ -64,8 +82,9 @@ def serve(settings: Settings) -> None:
     _need_key(settings)
     _raise_file_limit()
     make_home(settings.home)
-    # Before the lock: there it might hold for this machine alone, or wait for ever.
-    refuse_network(database_path(settings))
+    if not is_postgres(settings.database_url):
+        # Before the lock: there it might hold for this machine alone, or wait for ever.
+        refuse_network(database_path(settings))
     with _lock(settings.home) as claim_home:
         listener = _bind(settings.server_host, settings.server_port)
         with listener:
@@ -213,7 +232,7 @@ async def _serve(settings: Settings, store: Store, listener: socket.socket) -> N
         clock=clock,
         version=__version__,
         home=str(settings.home),
-        database=f"sqlite:///{database_path(settings)}",
+        database=database_name(settings),
         heartbeat=settings.heartbeat,
         lease=settings.lease,
     )

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from stoker.domain.addresses import ADDRESSES, addresses_of
+from stoker.domain.database_urls import masked
 from stoker.domain.errors import Invalid
 
 
@@ -30,6 +31,13 @@ Urls = Annotated[
     _allowed("an address like http://127.0.0.1:4200, or several with commas", pattern=ADDRESSES),
 ]
 Text = Annotated[str, _allowed("text", min_length=1)]
+DatabaseUrl = Annotated[
+    str,
+    _allowed(
+        "empty, sqlite:///PATH or postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
+        pattern=r"^(|sqlite:///.+|postgres(ql)?://.*)$",
+    ),
+]
 Port = Annotated[int, _allowed("a port, 0 to 65535 (0: any free one)", ge=0, le=65535)]
 Seconds = Annotated[float, _allowed("a number of seconds above 0", gt=0)]
 Megabytes = Annotated[float, _allowed("a number of megabytes above 0", gt=0)]
@@ -56,6 +64,13 @@ class Settings(Struct, frozen=True, kw_only=True):
         Text | None,
         _doc("The key that the server asks for; it must have one to bind beyond loopback."),
     ] = None
+    database_url: Annotated[
+        DatabaseUrl,
+        _doc(
+            "The server's database: empty for a SQLite file in the home, sqlite:///PATH, or "
+            "postgresql:// with any option of libpq."
+        ),
+    ] = ""
     server_host: Annotated[Text, _doc("Address that the server binds.")] = "127.0.0.1"
     server_port: Annotated[Port, _doc("Port that the server binds.")] = 4200
     log_level: Annotated[
@@ -114,8 +129,23 @@ class Field(Struct, frozen=True, kw_only=True):
 DEFAULT = "default"
 """Source of a setting that nobody set."""
 
-SECRET = frozenset({"api_key"})
-"""Settings that are never shown."""
+SECRET = frozenset({"api_key", "database_url"})
+"""Settings that hold a secret; see `shown`."""
+
+HIDDEN = "********"
+"""What is shown in place of a secret."""
+
+
+def shown(name: str, value: object) -> str:
+    """Return a setting as it may be shown: a key never, a URL without its password.
+
+    Example:
+        >>> shown("database_url", "postgresql://me:secret@db/stoker")
+        'postgresql://me:***@db/stoker'
+    """
+    if name == "database_url":
+        return masked(str(value))
+    return HIDDEN if name in SECRET and value else str(value)
 
 
 def fields() -> list[Field]:
@@ -223,8 +253,8 @@ def _convert(name: str, value: object, place: str, base: Path) -> object:
         return msgspec.convert(value, Settings.__annotations__[name], strict=strict)
     except (msgspec.ValidationError, RuntimeError):
         allowed = next(field.allowed for field in fields() if field.name == name)
-        shown = "the value given" if name in SECRET else repr(value)
-        raise Invalid(f"{place} must be {allowed}, not {shown}") from None
+        given = "the value given" if name in SECRET else repr(value)
+        raise Invalid(f"{place} must be {allowed}, not {given}") from None
 
 
 def _read_file() -> tuple[Path | None, dict[str, Any]]:

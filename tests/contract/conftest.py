@@ -1,29 +1,53 @@
 """The stores that must fulfil the contract. A new one is a further parameter of ``store``."""
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from stoker.ports.store import Store
+from stoker.storage.postgres.store import PostgresStore
 from stoker.storage.sqlite.store import SqliteStore
+from stoker.testing.postgres import PostgresServer
+
+Opener = Callable[[Path], Store]
+"""Opens a store in a folder: an empty one, or what another one of that folder has left."""
+
+_making = threading.Lock()
+
+STORES = ["sqlite", "postgres"]
+
+
+@pytest.fixture(params=STORES)
+def kind(request: pytest.FixtureRequest) -> str:
+    """Which store."""
+    return request.param
+
+
+@pytest.fixture
+def opener(kind: str, request: pytest.FixtureRequest) -> Opener:
+    if kind == "postgres":
+        server: PostgresServer = request.getfixturevalue("postgres_server")
+        return lambda folder: open_postgres(server, folder)
+    return open_sqlite
 
 
 def open_sqlite(folder: Path) -> Store:
     return SqliteStore(folder / "stoker.db", synchronous="OFF")
 
 
-OPENERS: dict[str, Callable[[Path], Store]] = {"sqlite": open_sqlite}
-"""Opens a store in a folder: an empty one, or what another one of that folder has left."""
-
-
-@pytest.fixture(params=OPENERS)
-def opener(request: pytest.FixtureRequest) -> Callable[[Path], Store]:
-    return OPENERS[request.param]
+def open_postgres(server: PostgresServer, folder: Path) -> Store:
+    folder.mkdir(exist_ok=True)
+    url = folder / "postgres-url"
+    with _making:
+        if not url.exists():
+            url.write_text(server.create_database())
+    return PostgresStore(url.read_text())
 
 
 @pytest.fixture
-def store(opener: Callable[[Path], Store], tmp_path: Path) -> Iterator[Store]:
+def store(opener: Opener, tmp_path: Path) -> Iterator[Store]:
     """An empty store."""
     opened = opener(tmp_path)
     yield opened

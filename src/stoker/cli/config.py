@@ -52,6 +52,6 @@ def view(as_json: bool) -> None:
 
 
 def _shown(name: str, value: object) -> object:
-    if value is not None and name in settings.SECRET:
-        return "********"
-    return value if value is None or isinstance(value, (int, float)) else str(value)
+    return (
+        value if value is None or isinstance(value, (int, float)) else settings.shown(name, value)
+    )

@@ -6,10 +6,19 @@ from contextlib import suppress
 from pathlib import Path
 
 from stoker.crash_points import crash_point
-from stoker.domain.errors import Conflict, Unavailable
+from stoker.domain.errors import Unavailable
 from stoker.storage.file_systems import refuse_network
 from stoker.storage.queries import migrations
 from stoker.storage.sqlite.problems import unusable
+from stoker.storage.versions import compatible_from, need_compatible
+
+TABLE = """
+CREATE TABLE IF NOT EXISTS schema_migrations (
+    version INTEGER PRIMARY KEY,
+    compatible_from INTEGER NOT NULL
+) STRICT
+"""
+"""What the schema's version does not say by itself: who else may work on it."""
 
 
 def connect(path: Path, *, synchronous: str = "FULL") -> sqlite3.Connection:
@@ -58,18 +67,32 @@ def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("BEGIN IMMEDIATE")
     present: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if present > len(steps):
-        raise Conflict(
-            f"the database {path} has schema {present}, and this Stoker knows only up to "
-            f"{len(steps)}: a newer Stoker wrote it. Upgrade Stoker, or set STOKER_HOME to "
-            "another folder"
-        )
+        compatible = _compatible_from(connection, present)
+        need_compatible(str(path), present, compatible, "set STOKER_HOME to another folder")
+    if present < len(steps):
+        connection.execute(TABLE)
     for number, text in enumerate(steps[present:], start=present + 1):
         for statement in _statements(text):
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {number}")
+        connection.execute(
+            "INSERT INTO schema_migrations (version, compatible_from) VALUES (?, ?)",
+            (number, compatible_from(number)),
+        )
     crash_point("migration.before")
     connection.execute("COMMIT")
     crash_point("migration.after")
+
+
+def _compatible_from(connection: sqlite3.Connection, number: int) -> int | None:
+    """The oldest schema whose servers may work on this one; None where it does not say."""
+    try:
+        row = connection.execute(
+            "SELECT compatible_from FROM schema_migrations WHERE version = ?", (number,)
+        ).fetchone()
+    except sqlite3.OperationalError:
+        return None
+    return row[0] if row else None
 
 
 def make_home(folder: Path) -> None:

@@ -1,4 +1,5 @@
 -- Times from which runs may be claimed, occurrences of schedules, crashes, pauses.
+-- Breaks older servers: they would store runs that are in no queue.
 ALTER TABLE flow_runs ADD COLUMN due REAL NOT NULL DEFAULT 0;
 ALTER TABLE flow_runs ADD COLUMN queued INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE flow_runs ADD COLUMN crashes INTEGER NOT NULL DEFAULT 0;

@@ -1,0 +1,85 @@
+"""Connections that are opened anew when they are lost, with patience for a server that restarts."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+
+from stoker.domain.errors import Unavailable
+from stoker.storage.postgres.connecting import Connection, connect
+from stoker.storage.postgres.problems import is_lost, unusable
+from stoker.storage.postgres.session import PostgresSession
+
+PAUSE = 0.2
+"""Seconds between two tries to connect."""
+
+TRIES = 25
+"""Tries in a row until what waits is refused. After that there is one for each that comes."""
+
+
+class Line:
+    """One connection of a store, for one thread.
+
+    Args:
+        url: The database.
+        what: What it is for: ``"read"`` or ``"written"``.
+        closing: Set when the store is being closed: nothing is waited for any more.
+    """
+
+    def __init__(self, url: str, what: str, closing: threading.Event) -> None:
+        self._url = url
+        self._what = what
+        self._closing = closing
+        self._session: PostgresSession | None = None
+        self._patient = True
+
+    def session(self) -> PostgresSession:
+        """Return the session, opened anew if it was lost.
+
+        Raises:
+            Unavailable: It cannot be opened.
+        """
+        if self._session is None or not self._session.is_open:
+            self._session = PostgresSession(self.open(self._check))
+        return self._session
+
+    def open(self, check: Callable[[Connection], None] = lambda _: None) -> Connection:
+        """Open a connection; a server that restarts is waited for."""
+        tries = TRIES if self._patient else 1
+        for left in reversed(range(tries)):
+            try:
+                connection = connect(self._url)
+                check(connection)
+            except Unavailable as error:
+                self._patient = False
+                if not left or not _may_pass(error) or self._closing.wait(PAUSE):
+                    raise
+            else:
+                self._patient = True
+                return connection
+        raise AssertionError("unreachable")
+
+    def _check(self, connection: Connection) -> None:
+        if self._what != "written":
+            return
+        try:
+            row = connection.execute("SELECT pg_is_in_recovery()").fetchone()
+        except psycopg.Error as error:
+            connection.close()
+            raise unusable(self._url, "opened", error) from error
+        if row == (True,):
+            connection.close()
+            raise unusable(self._url, "written", psycopg.errors.ReadOnlySqlTransaction())
+
+    def drop(self) -> None:
+        """Close the connection; the next use opens a new one."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+
+def _may_pass(error: Unavailable) -> bool:
+    """Whether it may be a server that restarts."""
+    cause: Any = error.__cause__
+    return isinstance(cause, psycopg.Error) and is_lost(cause)

@@ -1,0 +1,173 @@
+"""Named queries on one Postgres connection, sent without waiting where nothing is asked back."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from hashlib import blake2b
+from typing import Any
+
+import psycopg
+
+from stoker.storage.postgres.connecting import Connection
+from stoker.storage.postgres.dialect import statements
+from stoker.storage.records.statements import Values
+
+PLANNED_AFRESH = frozenset({"flow_runs", "deployments", "hosts", "workers"})
+"""Queries whose best plan depends on which of their filters are given."""
+
+TRY_LOCK = "SELECT pg_try_advisory_xact_lock(%s)"
+
+Rows = psycopg.Cursor[tuple[Any, ...]]
+
+
+class NotNow(Exception):
+    """A lock is held by others, and to wait for it beside the locks held could last for ever."""
+
+
+class Result:
+    """What came of a query: it is waited for when it is looked at."""
+
+    def __init__(self, cursor: Rows, pipeline: psycopg.Pipeline) -> None:
+        self._cursor = cursor
+        self._pipeline = pipeline
+        self.fetchone = cursor.fetchone
+        self.fetchall = cursor.fetchall
+
+    @property
+    def rowcount(self) -> int:
+        """Rows that it changed."""
+        if self._cursor.pgresult is None:
+            self._pipeline.sync()
+        return self._cursor.rowcount
+
+
+class PostgresSession:
+    """A connection in pipeline mode, and its transactions; see `Session`.
+
+    What is not asked back costs no round trip of its own: it travels with the next question, or
+    with the commit. An error may so come up later than what caused it, within its transaction.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._sql = statements()
+        # Prepared at the first use: each is used again.
+        connection.prepare_threshold = 0
+        self._pipelined = connection.pipeline()
+        self._pipeline = self._pipelined.__enter__()
+        self._locked: set[int] = set()
+        self._locked_before: set[int] = set()
+        self._xid: Rows | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the connection can be used."""
+        return not self._connection.closed
+
+    def close(self) -> None:
+        """Close the connection; what is not committed is undone."""
+        with suppress(psycopg.Error):
+            self._pipelined.__exit__(None, None, None)
+        self._connection.close()
+
+    def run(self, query: str, values: Values = ()) -> Result:
+        """See `Session.run`."""
+        cursor = self._execute(self._sql[query], values, query not in PLANNED_AFRESH)
+        return Result(cursor, self._pipeline)
+
+    def run_many(self, query: str, rows: Iterable[Values]) -> None:
+        """See `Session.run_many`."""
+        for values in rows:
+            self._execute(self._sql[query], values)
+
+    def lock(self, names: Sequence[str]) -> None:
+        """See `Records.lock`.
+
+        Raises:
+            NotNow: Others hold one of them, and they may be waiting for what is locked here.
+        """
+        for key in sorted({_key(name) for name in names} - self._locked):
+            # Where all take them in one order, nobody waits for somebody who waits for him.
+            if not self._locked_before or key > max(self._locked):
+                self._execute("SELECT pg_advisory_xact_lock(%s)", (key,))
+            elif self._execute(TRY_LOCK, (key,)).fetchone() != (True,):
+                raise NotNow
+            self._locked.add(key)
+
+    def _execute(self, statement: str, values: Values = (), prepare: bool = True) -> Rows:
+        cursor = self._connection.cursor()
+        cursor.execute(statement.encode(), values or None, prepare=prepare)
+        return cursor
+
+    # Transactions
+
+    def begin(self) -> None:
+        """Begin a transaction that writes."""
+        self._locked = set()
+        self._locked_before = set()
+        self._execute("BEGIN")
+        self._xid = self._execute("SELECT pg_current_xact_id()::text")
+
+    def begin_reading(self) -> None:
+        """Begin a transaction that reads, on one view of the database."""
+        self._execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
+    @property
+    def xid(self) -> str:
+        """The transaction's id, by which its fate can be looked up later."""
+        row = self._xid.fetchone() if self._xid is not None else None
+        assert row is not None
+        return row[0]
+
+    def savepoint(self) -> None:
+        """Begin what can be undone by itself."""
+        self._locked_before = set(self._locked)
+        self._execute("SAVEPOINT one")
+
+    def release(self) -> None:
+        """Keep what came since the savepoint."""
+        self._execute("RELEASE one")
+
+    def undo(self) -> None:
+        """Undo what came since the savepoint, its locks too.
+
+        Raises:
+            Error: Something before it had failed.
+        """
+        self._pipeline.sync()
+        self._roll_back("ROLLBACK TO one")
+        self._locked = self._locked_before
+
+    def commit(self) -> None:
+        """End the transaction; returns when it is safe on disk.
+
+        Raises:
+            Error: Nothing of it stays. Where the connection is lost, that is not known.
+        """
+        cursor = self._execute("COMMIT")
+        self._pipeline.sync()
+        if cursor.statusmessage != "COMMIT":
+            raise psycopg.errors.InFailedSqlTransaction(f"it was undone: {cursor.statusmessage}")
+
+    def roll_back(self) -> None:
+        """Undo the transaction, whatever has happened in it; close a connection that cannot."""
+        try:
+            # The first collects what has failed, the second finds nothing more.
+            with suppress(psycopg.Error):
+                self._pipeline.sync()
+            self._roll_back("ROLLBACK")
+            self._pipeline.sync()
+        except psycopg.Error:
+            self.close()
+
+    def _roll_back(self, statement: str) -> None:
+        # psycopg would forget all prepared statements, which outlive a rollback.
+        self._connection.prepare_threshold = None
+        try:
+            self._execute(statement, prepare=False)
+        finally:
+            self._connection.prepare_threshold = 0
+
+
+def _key(name: str) -> int:
+    """The number of a named lock, of the 64 bits that Postgres takes."""
+    return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), signed=True)

@@ -1,0 +1,214 @@
+"""The writer: units of work that have gathered are one transaction, and none is run twice."""
+
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, NamedTuple
+
+import psycopg
+
+from stoker.crash_points import crash_point
+from stoker.domain.database_urls import masked
+from stoker.domain.errors import StokerError, Unavailable
+from stoker.ports.store import Records
+from stoker.storage.postgres.lines import Line
+from stoker.storage.postgres.problems import RACE, is_lost, may_run_again, state_of, unusable
+from stoker.storage.postgres.session import NotNow, PostgresSession
+from stoker.storage.records import SqlRecords
+
+GROUP = 64
+"""Units that are committed together at the most; what they lock is locked until then."""
+
+TRIES = 5
+"""Times that one unit is run at the most, where others undo it or the connection is lost."""
+
+LOOKS = 25
+"""Looks at the fate of a transaction whose server may still be at work on it."""
+
+
+class Work(NamedTuple):
+    """A unit of work, and what it is to be told."""
+
+    work: Callable[[Records], Any]
+    future: Future[Any]
+
+    def fail(self, error: BaseException) -> None:
+        """Tell whoever asked for it, unless told already."""
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+class Writer:
+    """One thread that writes.
+
+    A unit runs in a savepoint of its own, so one that fails takes nothing with it. What goes wrong
+    with a group as a whole (a deadlock, a lost connection) is tried again, each unit by itself.
+    Where the connection is lost while it commits, the transaction's id says what became of it.
+    """
+
+    def __init__(self, url: str, closing: threading.Event) -> None:
+        self._url = url
+        self._closing = closing
+        self._line = Line(url, "written", closing)
+        self._pending: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._write_all, name="stoker-writer", daemon=True)
+        self._thread.start()
+
+    def put(self, work: Work) -> None:
+        """Write it soon."""
+        self._pending.put(work)
+
+    def close(self) -> None:
+        """Write what was given to it, and end."""
+        self._pending.put(None)
+        self._thread.join()
+        self._line.drop()
+
+    def _write_all(self) -> None:
+        group: list[Work] = []
+        open_end = True
+        while True:
+            if open_end:
+                open_end = self._gather(group)
+            if group:
+                group = self._write(group)
+            elif not open_end:
+                return
+
+    def _gather(self, group: list[Work]) -> bool:
+        """Add what waits, and wait where nothing does; False after the last one."""
+        while len(group) < GROUP and not (group and self._pending.empty()):
+            work = self._pending.get()
+            if work is None:
+                return False
+            if work.future.set_running_or_notify_cancel():
+                group.append(work)
+        return True
+
+    def _write(self, group: list[Work]) -> list[Work]:
+        """Write a group; return what of it has to wait until the locks of the rest are free."""
+        try:
+            return self._try_group(group)
+        except psycopg.Error as error:
+            if len(group) == 1 and not self._may_run_again(error):
+                group[0].fail(self._problem(error))
+                return []
+        except StokerError as error:
+            _refuse(group, error)
+            return []
+        for work in group:
+            self._write_alone(work)
+        return []
+
+    def _write_alone(self, work: Work) -> None:
+        for left in reversed(range(TRIES)):
+            if work.future.done():
+                return
+            try:
+                self._try_group([work])
+            except psycopg.Error as error:
+                if not left or not self._may_run_again(error):
+                    work.fail(self._problem(error))
+            except StokerError as error:
+                work.fail(error)
+
+    def _try_group(self, group: list[Work]) -> list[Work]:
+        """Run a group in one transaction; return the end of it that has to wait for a lock.
+
+        Raises:
+            Error: Nothing of it was written.
+            StokerError: The database cannot be used, or it is not known whether it was written.
+        """
+        session = self._line.session()
+        outcomes: list[tuple[Work, Any]] = []
+        later: list[Work] = []
+        try:
+            session.begin()
+            records = SqlRecords(session)
+            for at, work in enumerate(group):
+                session.savepoint()
+                try:
+                    outcomes.append((work, work.work(records)))
+                except NotNow:
+                    session.undo()
+                    later = group[at:]
+                    break
+                except psycopg.Error:
+                    raise
+                except Exception as error:
+                    # Whatever the work raised belongs to whoever asked for it.
+                    session.undo()
+                    work.fail(error)
+                session.release()
+            xid = session.xid
+        except psycopg.Error:
+            session.roll_back()
+            raise
+        if outcomes:
+            self._commit(session, xid)
+        else:
+            session.roll_back()
+        for work, result in outcomes:
+            work.future.set_result(result)
+        return later
+
+    def _commit(self, session: PostgresSession, xid: str) -> None:
+        """Commit, and find out whether that was done where the connection is lost meanwhile."""
+        crash_point("commit.before")
+        try:
+            session.commit()
+        except psycopg.Error as error:
+            session.roll_back()
+            if is_lost(error) and self._was_committed(xid):
+                return
+            raise
+        crash_point("commit.after")
+
+    def _was_committed(self, xid: str) -> bool:
+        """Look up what became of a transaction.
+
+        Raises:
+            Unavailable: That is not known.
+        """
+        try:
+            for _ in range(LOOKS):
+                status = self._status(xid)
+                if status in ("committed", "aborted"):
+                    return status == "committed"
+                # Its server has not noticed yet that nobody listens.
+                if self._closing.wait(0.2):
+                    break
+        except (psycopg.Error, Unavailable):
+            # The connection went away once more, or the id is none of this server's.
+            pass
+        raise Unavailable(
+            f"the connection to the database {masked(self._url)} was lost while it committed, and "
+            "what became of that is not known; look before you try it again"
+        )
+
+    def _status(self, xid: str) -> str | None:
+        connection = self._line.open()
+        with connection:
+            row = connection.execute("SELECT pg_xact_status(%s::xid8)", (xid,)).fetchone()
+        return row[0] if row else None
+
+    def _may_run_again(self, error: psycopg.Error) -> bool:
+        if state_of(error) == "25006" or "cached plan" in str(error):
+            self._line.drop()
+        return may_run_again(error) or state_of(error) in RACE
+
+    def _problem(self, error: psycopg.Error) -> Exception:
+        """A full disk is no fault of the work that met it, which may be tried again."""
+        if isinstance(error, psycopg.OperationalError | psycopg.InternalError):
+            return unusable(self._url, "written", error)
+        return unusable(self._url, "written", error) if state_of(error) in FAULTS else error
+
+
+FAULTS = frozenset({"25006", "42501", "42P01", "3F000"})
+"""States of errors that are no fault of the work."""
+
+
+def _refuse(group: list[Work], error: Exception) -> None:
+    for work in group:
+        work.fail(error)

@@ -26,9 +26,11 @@ from stoker.domain.errors import Conflict, Invalid, StokerError, Unavailable
 from stoker.domain.hosts import ProcessIdentity
 from stoker.ports.store import Store
 from stoker.process_identity import identify, is_alive, this_machine
+from stoker.services.backfiller import Backfiller
 from stoker.services.dispatcher import Dispatcher
 from stoker.services.promoting import Promoter
 from stoker.services.provisioner import Provisioner
+from stoker.services.scheduler import Scheduler
 from stoker.services.sweeper import Sweeper
 from stoker.settings import Settings
 from stoker.storage.file_systems import refuse_network
@@ -215,6 +217,8 @@ async def _serve(settings: Settings, store: Store, listener: socket.socket) -> N
     dispatcher = Dispatcher(store, clock, ack_timeout=settings.ack_timeout)
     provisioner = Provisioner(dispatcher, clock)
     promoter = Promoter(dispatcher, clock)
+    scheduler = Scheduler(dispatcher, clock)
+    backfiller = Backfiller(dispatcher, clock)
     sweeper = Sweeper(
         dispatcher,
         clock,
@@ -255,6 +259,8 @@ async def _serve(settings: Settings, store: Store, listener: socket.socket) -> N
         asyncio.create_task(_keep_running("provisioner", provisioner.run, clock)),
         asyncio.create_task(_keep_running("sweeper", sweeper.run, clock)),
         asyncio.create_task(_keep_running("promoter", promoter.run, clock)),
+        asyncio.create_task(_keep_running("scheduler", scheduler.run, clock)),
+        asyncio.create_task(_keep_running("backfiller", backfiller.run, clock)),
     ]
     # What the imports made lives for ever: the collector need not look at it again.
     gc.collect()

@@ -9,6 +9,7 @@ from msgspec import Struct, field
 
 from stoker.domain.environment import Environment
 from stoker.domain.limits import RunLimits
+from stoker.domain.schedules import Schedule
 
 ISOLATIONS = ("fork", "host")
 """What a run can have for itself: a process, or a host."""
@@ -92,6 +93,8 @@ class Deployment(Struct, kw_only=True):
         code: What a zygote imports for it; the server fills it in.
         limits: What a run may use; the server fills it in.
         lane: Key of the hosts that can run it; the server fills it in.
+        schedules: When it starts runs by itself, where it is sent: these, and no others; None
+            leaves those that it has as they are.
     """
 
     id: str
@@ -115,6 +118,7 @@ class Deployment(Struct, kw_only=True):
     code: Code | None = None
     limits: RunLimits = field(default_factory=RunLimits)
     lane: str = ""
+    schedules: list[Schedule] | None = None
 
     @property
     def function(self) -> str:

@@ -1,41 +1,23 @@
 """Making and changing work pools, queues and deployments."""
 
-import re
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from msgspec.structs import replace
 
 from stoker.domain.deployments import ISOLATIONS, Deployment
-from stoker.domain.errors import Conflict, Invalid, NotFound
+from stoker.domain.errors import Conflict, Invalid
 from stoker.domain.hosts import HostState
 from stoker.domain.ids import new_id
 from stoker.domain.limits import limits_of
 from stoker.domain.pools import WorkPool, WorkQueue
 from stoker.domain.templates import DEFAULT_TEMPLATES, code_of, lane_of, resolve
-from stoker.ports.store import Records
-from stoker.services import lending
+from stoker.services import backfilling, lending, scheduling
 from stoker.services.cancelling import cancel
-from stoker.services.lookup import need_pool, need_queues
+from stoker.services.lookup import need_deployment, need_pool, need_queues
+from stoker.services.naming import check_name
 from stoker.services.registering import drain, lost
 from stoker.services.unit import Unit
-
-NAME = re.compile(r"[^\s/%&><][^/%&><\n]{0,199}")
-"""Names that survive a path of the API: Prefect's rule."""
-
-
-def need_deployment(records: Records, name: str) -> Deployment:
-    """Return a deployment, or raise `NotFound` with what to do."""
-    deployment = records.deployment(name)
-    if deployment is None:
-        close = get_close_matches(name, [one.full_name for one in records.deployments()], n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise NotFound(
-            f"there is no deployment {name!r}; {hint}`stoker deployment ls` lists those there are, "
-            "`stoker deploy` makes one"
-        )
-    return deployment
 
 
 def create_pool(unit: Unit, pool: WorkPool) -> WorkPool:
@@ -49,7 +31,7 @@ def create_pool(unit: Unit, pool: WorkPool) -> WorkPool:
         raise Conflict(f"there is a work pool {pool.name!r} already")
     if pool.type not in DEFAULT_TEMPLATES:
         raise Invalid(f"no pool type {pool.type!r}; there is: {', '.join(DEFAULT_TEMPLATES)}")
-    _check_name(pool.name, "work pool")
+    check_name(pool.name, "work pool")
     pool.base_job_template = pool.base_job_template or DEFAULT_TEMPLATES[pool.type]
     _check_pool(pool)
     pool.id = new_id(unit.now)
@@ -115,7 +97,7 @@ def delete_pool(unit: Unit, name: str) -> None:
 def put_queue(unit: Unit, queue: WorkQueue) -> WorkQueue:
     """Create or replace a queue of a pool."""
     need_pool(unit.records, queue.pool)
-    _check_name(queue.name, "work queue")
+    check_name(queue.name, "work queue")
     _check_limit(queue.concurrency_limit)
     if queue.priority < 1:
         raise Invalid("priority is 1 (first) or more")
@@ -135,8 +117,8 @@ def put_deployment(unit: Unit, deployment: Deployment) -> Deployment:
     """
     pool = need_pool(unit.records, deployment.pool)
     need_queues(unit.records, pool.name, [deployment.queue])
-    _check_name(deployment.name, "deployment")
-    _check_name(deployment.flow_name, "flow")
+    check_name(deployment.name, "deployment")
+    check_name(deployment.flow_name, "flow")
     file, _, function = deployment.entrypoint.rpartition(":")
     if not file or not function:
         raise Invalid(f"entrypoint {deployment.entrypoint!r} is not like path/file.py:flow_name")
@@ -148,8 +130,11 @@ def put_deployment(unit: Unit, deployment: Deployment) -> Deployment:
     deployment.id = before.id if before else new_id(unit.now)
     deployment.created = before.created if before else unit.now
     deployment.updated = unit.now
+    schedules, deployment.schedules = deployment.schedules, None
     _resolve(pool, deployment)
     unit.records.put_deployment(deployment)
+    if schedules is not None:
+        scheduling.replace_all(unit, deployment, schedules)
     if before is not None and before.lane != deployment.lane:
         _follow(unit, pool, deployment)
     if before is not None and before.concurrency_limit != deployment.concurrency_limit:
@@ -168,6 +153,8 @@ def delete_deployment(unit: Unit, name: str) -> None:
         NotFound: There is no such deployment.
     """
     deployment = need_deployment(unit.records, name)
+    scheduling.delete_all(unit, deployment)
+    backfilling.cancel_all(unit, deployment)
     unit.records.lock(f"pool:{deployment.pool}")
     unit.records.delete_deployment(deployment.id)
     unit.records.unblock(deployment.id)
@@ -205,14 +192,6 @@ def _resolve(pool: WorkPool, deployment: Deployment) -> None:
     deployment.code = code_of(deployment, configuration)
     deployment.limits = limits_of(configuration)
     deployment.lane = lane_of(pool, configuration, deployment.isolation)
-
-
-def _check_name(name: str, what: str) -> None:
-    if not NAME.fullmatch(name):
-        raise Invalid(
-            f"{name!r} cannot name a {what}: 1 to 200 characters, none of / % & > < or a line "
-            "break, no space in front"
-        )
 
 
 def _check_limit(limit: int | None) -> None:

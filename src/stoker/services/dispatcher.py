@@ -45,6 +45,9 @@ class Dispatcher:
         self.watch = Watch()
         self.on_demand: Callable[[str], None] = lambda _: None
         self.on_due: Callable[[], None] = lambda: None
+        self.on_schedules: Callable[[], None] = lambda: None
+        self.on_backfills: Callable[[], None] = lambda: None
+        self.on_occurrence: Callable[[str], None] = lambda _: None
         self._store = store
         self._clock = clock
         self._leaps = Leaps(clock)
@@ -110,6 +113,8 @@ class Dispatcher:
                 link.cancel(order.run_id, order.attempt, now=order.now)
         for run in unit.ended:
             self.watch.ended(run)
+            if run.schedule_id is not None:
+                self.on_occurrence(run.schedule_id)
         for waiter, run in unit.resumed:
             self.watch.resumed(waiter, run)
         for run_id in unit.logged:
@@ -118,6 +123,9 @@ class Dispatcher:
             self.on_demand(pool)
         if unit.scheduled:
             self.on_due()
+        if unit.rescheduled:
+            self.on_schedules()
+            self.on_backfills()
 
     def _assign(self, host_id: str, jobs: list[Job]) -> None:
         attempts = [(job.run_id, job.attempt) for job in jobs]

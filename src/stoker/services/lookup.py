@@ -1,10 +1,25 @@
-"""Finding work pools and queues by name, or saying what to do where there is none."""
+"""Finding deployments, work pools and queues by name, or saying what to do where there is none."""
 
 from collections.abc import Iterable
+from difflib import get_close_matches
 
+from stoker.domain.deployments import Deployment
 from stoker.domain.errors import NotFound
 from stoker.domain.pools import WorkPool
 from stoker.ports.store import Records
+
+
+def need_deployment(records: Records, name: str) -> Deployment:
+    """Return a deployment, or raise `NotFound` with what to do."""
+    deployment = records.deployment(name)
+    if deployment is None:
+        close = get_close_matches(name, [one.full_name for one in records.deployments()], n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise NotFound(
+            f"there is no deployment {name!r}; {hint}`stoker deployment ls` lists those there are, "
+            "`stoker deploy` makes one"
+        )
+    return deployment
 
 
 def need_pool(records: Records, name: str) -> WorkPool:

@@ -1,6 +1,7 @@
 """Accepting runs of deployments."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from stoker.domain.anatomy import StartAnatomy
 from stoker.domain.deployments import Deployment, parameter_problems
@@ -13,9 +14,24 @@ from stoker.domain.runs import FlowRun
 from stoker.domain.states import StateRecord, StateType
 from stoker.domain.templates import lane_of, resolve
 from stoker.ports.store import Records
-from stoker.services.administration import need_deployment
+from stoker.services.cancelling import cancel
 from stoker.services.collisions import turn_away
+from stoker.services.lookup import need_deployment
 from stoker.services.unit import Unit
+
+
+class Occurrence(NamedTuple):
+    """Which occurrence of what a run is.
+
+    Attributes:
+        schedule_id: The schedule or backfill.
+        instant: The nominal time, seconds since the epoch.
+        due: The run's place in its queue, seconds since the epoch.
+    """
+
+    schedule_id: str
+    instant: float
+    due: float
 
 
 def submit(unit: Unit, requests: Sequence[StartRun]) -> list[FlowRun]:
@@ -48,6 +64,33 @@ def submit(unit: Unit, requests: Sequence[StartRun]) -> list[FlowRun]:
     unit.claimable |= pools
     unit.demand |= pools
     return runs
+
+
+def submit_occurrences(unit: Unit, found: Sequence[tuple[StartRun, Occurrence]]) -> None:
+    """Store a run for each occurrence, and make them claimable.
+
+    One that the deployment does not take any more, since its parameters have changed, is stored
+    and cancelled: it is not lost without a word.
+    """
+    catalogue = _Catalogue(unit.records)
+    refused: dict[str, str] = {}
+    runs: list[FlowRun] = []
+    for request, occurrence in found:
+        try:
+            run = _accept(request, catalogue, unit.now)
+        except Invalid as error:
+            deployment = catalogue.deployment(request.deployment)
+            run = _run_of(request, deployment, deployment.lane, unit.now)
+            refused[run.id] = str(error)
+        run.schedule_id, run.instant, run.due = occurrence
+        runs.append(run)
+    unit.records.insert_runs(runs, [None] * len(runs))
+    for run_id, reason in refused.items():
+        cancel(unit, run_id, f"it could not be started: {reason}")
+    turn_away(unit, [run for run in runs if run.id not in refused])
+    pools = {run.pool for run in runs if run.pool is not None}
+    unit.claimable |= pools
+    unit.demand |= pools
 
 
 class _Catalogue:
@@ -86,6 +129,12 @@ def _accept(request: StartRun, catalogue: _Catalogue, now: float) -> FlowRun:
         both = {**deployment.job_variables, **request.job_variables}
         configuration = resolve(pool.base_job_template, both)
         lane = lane_of(pool, configuration, deployment.isolation)
+    return _run_of(request, deployment, lane, now)
+
+
+def _run_of(request: StartRun, deployment: Deployment, lane: str, now: float) -> FlowRun:
+    """The run that a request asks for, with a deployment's defaults."""
+    parameters = {**deployment.parameters, **request.parameters}
     return FlowRun(
         id=new_id(now),
         name=request.name or readable_name(),

@@ -85,6 +85,7 @@ class Unit:
         used: Hosts that were given the one run that they take.
         logged: Runs with new log lines.
         scheduled: Whether runs were stored that are due later.
+        rescheduled: Whether schedules or backfills were made or changed.
     """
 
     records: Records
@@ -100,3 +101,4 @@ class Unit:
     used: set[str] = field(default_factory=set[str])
     logged: set[str] = field(default_factory=set[str])
     scheduled: bool = False
+    rescheduled: bool = False

@@ -9,6 +9,7 @@ from stoker.ports.store.hosts import HostRecords
 from stoker.ports.store.leases import LeaseRecords, PoolUsage
 from stoker.ports.store.queues import ClaimGroup, GroupCount, QueuedCount, QueueRecords
 from stoker.ports.store.runs import RunFilter, RunRecords
+from stoker.ports.store.schedules import ScheduleRecords
 from stoker.ports.store.traces import TraceRecords
 
 __all__ = ["ClaimGroup", "GroupCount", "PoolUsage", "QueuedCount", "Records", "RunFilter", "Store"]
@@ -23,6 +24,7 @@ class Records(
     LeaseRecords,
     CatalogueRecords,
     HostRecords,
+    ScheduleRecords,
     Protocol,
 ):
     """What can be read and changed within one transaction. All methods block."""

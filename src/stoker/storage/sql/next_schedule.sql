@@ -1,0 +1,2 @@
+-- When the next schedule fires.
+SELECT min(next) FROM schedules WHERE next IS NOT NULL

@@ -1,0 +1,2 @@
+-- One schedule.
+SELECT record FROM schedules WHERE id = ?

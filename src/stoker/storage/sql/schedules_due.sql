@@ -1,0 +1,2 @@
+-- The schedules that fire by now, the most overdue first.
+SELECT record FROM schedules WHERE next <= ? ORDER BY next LIMIT ?

@@ -140,7 +140,7 @@ def test_what_is_impossible_is_refused(fill, world):
         fill.begin(days=0)
     with pytest.raises(Invalid, match="from, to: 100000 runs at the most"):
         fill.begin(days=5000, cron="* * * * *")
-    with pytest.raises(Invalid, match="from, to: cron 0 0 29 2 .* never fires in this time"):
+    with pytest.raises(Invalid, match=r"from, to: cron 0 0 29 2 .* never fires in this time"):
         fill.begin(cron="0 0 29 2 *")
     world.deployment(signature=[Parameter(name="x")])
     with pytest.raises(Invalid, match="parameters: f/d has no parameter 'day'"):

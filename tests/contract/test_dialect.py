@@ -1,5 +1,7 @@
 """Queries and migrations as Postgres wants them."""
 
+import re
+
 import pytest
 
 from stoker.domain.database_urls import is_postgres, masked
@@ -59,3 +61,12 @@ def test_a_dialect_replaces_queries_and_adds_none():
 def test_passwords_of_urls_are_not_shown(url, shown):
     assert masked(url) == shown
     assert is_postgres(url) == url.startswith("postgres")
+
+
+def test_a_query_of_its_own_takes_the_same_values():
+    for name, text in queries().items():
+        assert names_of(queries("postgres")[name]) == names_of(text), name
+
+
+def names_of(query: str) -> set[str]:
+    return set(re.findall(r"%\(\w+\)s|%s", placed(query)))

@@ -9,6 +9,8 @@ import pytest
 from stoker.ports.store import Store
 from stoker.storage.postgres.store import PostgresStore
 from stoker.storage.sqlite.store import SqliteStore
+from stoker.testing.memory import MemoryStore
+from stoker.testing.memory.tables import Tables
 from stoker.testing.postgres import PostgresServer
 
 Opener = Callable[[Path], Store]
@@ -16,7 +18,7 @@ Opener = Callable[[Path], Store]
 
 _making = threading.Lock()
 
-STORES = ["sqlite", "postgres"]
+STORES = ["sqlite", "postgres", "memory"]
 
 
 @pytest.fixture(params=STORES)
@@ -30,6 +32,9 @@ def opener(kind: str, request: pytest.FixtureRequest) -> Opener:
     if kind == "postgres":
         server: PostgresServer = request.getfixturevalue("postgres_server")
         return lambda folder: open_postgres(server, folder)
+    if kind == "memory":
+        left: dict[Path, Tables] = {}
+        return lambda folder: MemoryStore(left.setdefault(folder, Tables()))
     return open_sqlite
 
 

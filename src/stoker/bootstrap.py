@@ -28,6 +28,7 @@ from stoker.ports.store import Store
 from stoker.process_identity import identify, is_alive, this_machine
 from stoker.services.backfiller import Backfiller
 from stoker.services.dispatcher import Dispatcher
+from stoker.services.granting import Granter
 from stoker.services.promoting import Promoter
 from stoker.services.provisioner import Provisioner
 from stoker.services.scheduler import Scheduler
@@ -215,6 +216,7 @@ def _uvloop_run(main: Awaitable[None]) -> None:
 async def _serve(settings: Settings, store: Store, listener: socket.socket) -> None:
     clock = SystemClock()
     dispatcher = Dispatcher(store, clock, ack_timeout=settings.ack_timeout)
+    granter = Granter(dispatcher, clock)
     provisioner = Provisioner(dispatcher, clock)
     promoter = Promoter(dispatcher, clock)
     scheduler = Scheduler(dispatcher, clock)
@@ -231,6 +233,7 @@ async def _serve(settings: Settings, store: Store, listener: socket.socket) -> N
     )
     context = Context(
         dispatcher=dispatcher,
+        granter=granter,
         provisioner=provisioner,
         sweeper=sweeper,
         clock=clock,
@@ -257,6 +260,7 @@ async def _serve(settings: Settings, store: Store, listener: socket.socket) -> N
     )
     services = [
         asyncio.create_task(_keep_running("provisioner", provisioner.run, clock)),
+        asyncio.create_task(_keep_running("granter", granter.run, clock)),
         asyncio.create_task(_keep_running("sweeper", sweeper.run, clock)),
         asyncio.create_task(_keep_running("promoter", promoter.run, clock)),
         asyncio.create_task(_keep_running("scheduler", scheduler.run, clock)),

@@ -1,6 +1,7 @@
 """The backend of scripts without a server: they write their runs into the home's store."""
 
 import itertools
+import math
 import os
 import threading
 import time
@@ -18,18 +19,31 @@ from stoker.domain.deployments import Deployment
 from stoker.domain.errors import NotFound, Unavailable
 from stoker.domain.ids import new_id
 from stoker.domain.reports import Frame, Report
-from stoker.domain.requests import AwaitRun, PutDeployment, ReadRun, StartRun
+from stoker.domain.requests import (
+    AcquireSlots,
+    Answer,
+    AwaitRun,
+    PutDeployment,
+    ReadRun,
+    Request,
+    Slots,
+    StartRun,
+)
 from stoker.domain.runs import FlowRun
 from stoker.ports.backend import Backend
 from stoker.ports.store import Records, Store
 from stoker.process_identity import identify
-from stoker.services import administration, scripts
+from stoker.services import administration, limiting, scripts
 from stoker.services.dispatcher import need_run
 from stoker.services.ingest import ingest
+from stoker.services.limiting import Holder
 from stoker.services.unit import Unit
 from stoker.settings import Settings
 
 T = TypeVar("T")
+
+POLL = 0.05
+"""Seconds between two looks whether slots have become free."""
 
 
 def open_backend(settings: Settings) -> Backend:
@@ -96,7 +110,9 @@ class EmbeddedBackend:
     def ask(self, request: StartRun | AwaitRun | ReadRun) -> FlowRun: ...
     @overload
     def ask(self, request: PutDeployment) -> Deployment: ...
-    def ask(self, request: StartRun | AwaitRun | ReadRun | PutDeployment) -> FlowRun | Deployment:
+    @overload
+    def ask(self, request: AcquireSlots) -> Slots: ...
+    def ask(self, request: Request) -> Answer:
         """See `Backend.ask`. What needs a server says so.
 
         Raises:
@@ -108,11 +124,50 @@ class EmbeddedBackend:
                 return self._do(lambda records: need_run(records, run_id))
             case PutDeployment(deployment=deployment):
                 return self._put_deployment(deployment)
+            case AcquireSlots():
+                return self._acquire(request)
             case StartRun() | AwaitRun():
                 raise Unavailable(
                     f"no server runs on {self._settings.home}, and a deployed flow needs one: "
                     "start it with `stoker up`, or set STOKER_API_URL"
                 )
+
+    def _acquire(self, request: AcquireSlots) -> Slots:
+        """Wait for slots by asking again: no server pushes them to a script without one."""
+        deadline = math.inf if request.timeout is None else time.monotonic() + request.timeout
+
+        def ask(unit: Unit) -> Slots | limiting.Waits:
+            return limiting.ask(unit, request, Holder(host_id=self._host_id))
+
+        def give_up(unit: Unit) -> bool:
+            return limiting.give_up(unit, request, Holder(host_id=self._host_id))
+
+        while isinstance(found := self._unit(ask), limiting.Waits):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return Slots(granted=not self._unit(give_up), limited=found.limited)
+            self._grant(request)
+            time.sleep(min(POLL, left))
+        return found
+
+    def _grant(self, request: AcquireSlots) -> None:
+        self._unit(lambda unit: limiting.grant(unit, request.kind, request.names))
+
+    def give_back(self, request_id: str) -> None:
+        """See `Backend.give_back`. Who waits gets the slots in the same transaction."""
+
+        def give_back(unit: Unit) -> None:
+            limiting.give_back(unit, request_id, Holder(host_id=self._host_id))
+            for kind, name in unit.freed:
+                limiting.grant(unit, kind, [name])
+
+        with self._lock:
+            store = self._store
+        if store is not None:
+            store.write(lambda records: give_back(Unit(records, time.time())))
+
+    def _unit(self, work: Callable[[Unit], T]) -> T:
+        return self._do(lambda records: work(Unit(records, time.time())))
 
     def _put_deployment(self, deployment: Deployment) -> Deployment:
         def put(records: Records) -> Deployment:

@@ -21,6 +21,7 @@ METRICS = {
         "in_process_flow_embedded",
         "in_process_subflow_embedded",
     },
+    "limits": {"slot_round_trip"},
     "soak": {
         "soak_hot_start_before",
         "soak_hot_start_after",

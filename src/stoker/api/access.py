@@ -23,6 +23,8 @@ SCOPES = frozenset(
         "deployments:write",
         "pools:read",
         "pools:write",
+        "limits:read",
+        "limits:write",
         "reports:write",
         "hosts:connect",
         "workers:connect",

@@ -11,6 +11,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 
 from stoker.api import scripts
 from stoker.api.access import KeyGuard, check_scopes, scope
+from stoker.api.concurrency_limits import ConcurrencyLimits, ScriptsSlots
 from stoker.api.context import Context
 from stoker.api.deployments import Deployments
 from stoker.api.flow_runs import ALIASES, FlowRuns
@@ -31,6 +32,8 @@ ROUTES = (
     FlowRuns,
     Deployments,
     WorkPools,
+    ConcurrencyLimits,
+    ScriptsSlots,
     host_socket,
     worker_socket,
 )

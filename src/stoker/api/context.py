@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from stoker.ports.clock import Clock
 from stoker.services.dispatcher import Dispatcher
+from stoker.services.granting import Granter
 from stoker.services.provisioner import Provisioner
 from stoker.services.sweeper import Sweeper
 
@@ -14,6 +15,7 @@ class Context:
 
     Attributes:
         dispatcher: Runs units of work.
+        granter: Gives out slots of limits.
         provisioner: Knows the workers.
         sweeper: Finds who is gone.
         clock: The time.
@@ -25,6 +27,7 @@ class Context:
     """
 
     dispatcher: Dispatcher
+    granter: Granter
     provisioner: Provisioner
     sweeper: Sweeper
     clock: Clock

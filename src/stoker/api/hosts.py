@@ -20,11 +20,20 @@ from stoker.domain.errors import Conflict, Invalid, StokerError
 from stoker.domain.hosts import Host, HostState, HostZygote
 from stoker.domain.jobs import Job
 from stoker.domain.pools import HostTerms, WorkPool
-from stoker.domain.requests import Answer, AwaitRun, PutDeployment, ReadRun, Request, StartRun
+from stoker.domain.requests import (
+    AcquireSlots,
+    Answer,
+    AwaitRun,
+    PutDeployment,
+    ReadRun,
+    Request,
+    StartRun,
+)
 from stoker.domain.runs import FlowRun
 from stoker.services import registering
 from stoker.services.dispatcher import need_run
 from stoker.services.intake import take_in
+from stoker.services.limiting import Holder
 from stoker.services.registering import NotYet
 from stoker.services.unit import ReadyHost, Unit
 from stoker.services.warming import wanted_codes
@@ -325,6 +334,9 @@ class HostConversation:
                 return await self._dispatcher.read(lambda records: need_run(records, run_id))
             case PutDeployment(deployment=deployment):
                 return await put_deployment(self._context, deployment)
+            case AcquireSlots():
+                holder = Holder(run_id=request.run_id, attempt=request.attempt)
+                return await self._context.granter.acquire(body, holder, forgotten)
 
 
 def _terms(unit: Unit, host: Host) -> HostTerms:

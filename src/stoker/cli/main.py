@@ -15,6 +15,14 @@ COMMANDS: Table = {
     "deploy": ("stoker.cli.deploy:deploy", "Deploy a flow to a work pool."),
     "deployment": ("stoker.cli.deployment:deployment", "Run and show deployments."),
     "flow-run": ("stoker.cli.flow_run:flow_run", "Show, follow and cancel flow runs."),
+    "concurrency-limit": (
+        "stoker.cli.concurrency_limit:concurrency_limit",
+        "Limit task runs by their tags.",
+    ),
+    "global-concurrency-limit": (
+        "stoker.cli.global_concurrency_limit:global_concurrency_limit",
+        "Limits with names, which code takes slots of.",
+    ),
     "config": ("stoker.cli.config:config", "Show the settings."),
     "version": ("stoker.cli.version:version", "Show the version."),
 }

@@ -1,6 +1,7 @@
 """The backend of scripts with a server: their flow runs are reported and asked for over HTTP."""
 
 import logging
+import math
 import os
 import threading
 import time
@@ -10,11 +11,21 @@ from typing import TypeVar, overload
 
 from stoker.client.http import Api
 from stoker.client.outbox import Call, Outbox, note_of_loss, without_logs
+from stoker.client.slots import ScriptClaims
 from stoker.domain.deployments import Deployment
 from stoker.domain.errors import Invalid, NotFound, StokerError, Unauthorized, Unavailable
 from stoker.domain.ids import new_id
 from stoker.domain.reports import Report, SubflowCreated
-from stoker.domain.requests import AwaitRun, PutDeployment, ReadRun, StartRun
+from stoker.domain.requests import (
+    AcquireSlots,
+    Answer,
+    AwaitRun,
+    PutDeployment,
+    ReadRun,
+    Request,
+    Slots,
+    StartRun,
+)
 from stoker.domain.runs import FlowRun
 from stoker.process_identity import identify
 from stoker.settings import Settings
@@ -27,6 +38,9 @@ LINGER = 0.05
 
 PATIENCE = 60.0
 """Seconds for which a server may be away before a flush or a wait gives up."""
+
+LATE = 1.0
+"""Seconds that an answer may be late which the server gives at a certain time."""
 
 KEPT_CALLS = 100_000
 KEPT_BYTES = 64 << 20
@@ -80,6 +94,7 @@ class HttpBackend:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._outbox = Outbox(new_id(time.time()))
+        self._claims = ScriptClaims(self._api)
         self._pending: list[Call] = []
         self._reported = 0
         self._settled = 0
@@ -149,7 +164,9 @@ class HttpBackend:
     def ask(self, request: StartRun | AwaitRun | ReadRun) -> FlowRun: ...
     @overload
     def ask(self, request: PutDeployment) -> Deployment: ...
-    def ask(self, request: StartRun | AwaitRun | ReadRun | PutDeployment) -> FlowRun | Deployment:
+    @overload
+    def ask(self, request: AcquireSlots) -> Slots: ...
+    def ask(self, request: Request) -> Answer:
         """Send a request and return its answer; a wait outlives a restart of the server.
 
         Raises:
@@ -166,6 +183,15 @@ class HttpBackend:
                 return self._api.run(request.run_id)
             case PutDeployment():
                 return self._api.put_deployment(request.deployment)
+            case AcquireSlots():
+                return self._acquire(request)
+
+    def give_back(self, request_id: str) -> None:
+        """See `Backend.give_back`. It is sent at once, and again until the server has it."""
+        with self._changed:
+            self._claims.give_back(request_id)
+            self._hurry = True
+            self._changed.notify_all()
 
     def close(self) -> None:
         """Flush, and end the thread and the connections. What cannot be sent is said and lost."""
@@ -211,6 +237,37 @@ class HttpBackend:
             return self._api.wait_run(run_id, left)
 
         return self._patiently(wait)
+
+    def _acquire(self, request: AcquireSlots) -> Slots:
+        """Wait for slots. The server keeps the place of a request that is made again."""
+        if self._thread is None:
+            self._open()
+        started = time.monotonic()
+        timeout = math.inf if request.timeout is None else request.timeout
+        slots: Slots | None = None
+        with self._changed:
+            self._claims.begin(request)
+            self._changed.notify_all()
+
+        def ask() -> Slots:
+            left = timeout - (time.monotonic() - started)
+            return self._claims.ask(self._outbox.host_id, request, max(0.0, left) + LATE)
+
+        try:
+            while True:
+                try:
+                    slots = self._patiently(ask)
+                except NotFound:
+                    if request.strict:
+                        raise
+                    # It has given this process up meanwhile.
+                    self._hello()
+                    continue
+                if not slots.waiting:
+                    return slots
+        finally:
+            with self._changed:
+                self._claims.settle(request, slots)
 
     def _patiently(self, call: Callable[[], T]) -> T:
         """Call until the server answers; give up where it stays away too long."""
@@ -285,6 +342,7 @@ class HttpBackend:
             with self._changed:
                 self._refuse(Invalid(f"a report cannot be written as JSON: {problem}"))
         try:
+            self._claims.send(self._outbox.host_id)
             self._beat()
             while self._outbox:
                 self._post()
@@ -299,15 +357,23 @@ class HttpBackend:
     def _gather(self) -> list[Call]:
         """Wait for reports, or until the next heartbeat is due, and take them all."""
         if not self._outbox:
-            self._changed.wait_for(lambda: self._pending or self._closing, self._until_beat())
+            self._changed.wait_for(
+                lambda: self._pending or self._closing or self._claims.returning,
+                self._until_beat(),
+            )
             if self._pending:
                 self._changed.wait_for(lambda: self._hurry or self._closing, LINGER)
         calls, self._pending = self._pending, []
         self._hurry = False
         return calls
 
+    @property
+    def _is_open(self) -> bool:
+        """Whether the server has to hear that this process is alive."""
+        return bool(self._outbox.open_runs or self._claims)
+
     def _until_beat(self) -> float | None:
-        if not self._outbox.open_runs:
+        if not self._is_open:
             return None
         return max(0.0, self._last_seen + self._heartbeat - time.monotonic())
 
@@ -380,7 +446,7 @@ class HttpBackend:
             return self._closing
 
     def _beat(self) -> None:
-        if not self._outbox.open_runs:
+        if not self._is_open:
             return
         if time.monotonic() < self._last_seen + self._heartbeat:
             return

@@ -9,15 +9,19 @@ import msgspec
 
 from stoker.client.replicas import Replicas
 from stoker.domain import errors
+from stoker.domain.concurrency import Limit, LimitKind
 from stoker.domain.deployments import Deployment
 from stoker.domain.errors import Invalid, StokerError
 from stoker.domain.ids import new_id
 from stoker.domain.pools import WorkPool, WorkQueue
-from stoker.domain.requests import StartRun
+from stoker.domain.requests import AcquireSlots, Slots, StartRun
 from stoker.domain.runs import FlowRun, StoredLogLine, TaskRun
 from stoker.domain.states import StateRecord
 from stoker.wire.http import (
     Health,
+    LimitCreate,
+    LimitDetail,
+    LimitUpdate,
     PoolCreate,
     PoolDetail,
     PoolUpdate,
@@ -26,6 +30,7 @@ from stoker.wire.http import (
     RunIds,
     RunPage,
     ScriptHello,
+    ScriptSlots,
     StartRuns,
 )
 
@@ -216,7 +221,38 @@ class Api:
         path = f"/api/work-pools/{_part(pool)}/queues/{_part(name)}"
         return self._call(WorkQueue, "PUT", path, queue)
 
+    # Concurrency limits.
+
+    def create_limit(self, limit: LimitCreate) -> Limit:
+        """Create a concurrency limit."""
+        return self._call(Limit, "POST", "/api/concurrency-limits", limit)
+
+    def limits(self, kind: LimitKind) -> list[LimitDetail]:
+        """Return the limits of a kind and their use."""
+        return self._call(list[LimitDetail], "GET", f"/api/concurrency-limits/{kind}")
+
+    def limit(self, kind: LimitKind, name: str) -> LimitDetail:
+        """Return a limit and its use."""
+        return self._call(LimitDetail, "GET", _limit_path(kind, name))
+
+    def update_limit(self, kind: LimitKind, name: str, update: LimitUpdate) -> Limit:
+        """Change what ``update`` sets of a limit."""
+        return self._call(Limit, "PATCH", _limit_path(kind, name), update)
+
+    def delete_limit(self, kind: LimitKind, name: str) -> None:
+        """Delete a limit."""
+        self._send("DELETE", _limit_path(kind, name))
+
     # Scripts: processes that run flows themselves.
+
+    def acquire_slots(self, host_id: str, request: AcquireSlots, hold: float) -> Slots:
+        """Take slots for a script; the server holds the request for ``hold`` seconds at most."""
+        body = ScriptSlots(host_id=host_id, request=request, hold=hold)
+        return self._call(Slots, "POST", "/api/slots", body, hold=hold)
+
+    def give_back_slots(self, host_id: str, request_id: str) -> None:
+        """Give a script's slots back."""
+        self._send("DELETE", _query(f"/api/slots/{_part(request_id)}", [("host_id", host_id)]))
 
     def script_hello(self, hello: ScriptHello) -> None:
         """Register a script as the host of its own runs."""
@@ -286,6 +322,10 @@ def _deployment_path(full_name: str) -> str:
     if not (flow and slash and name):
         raise Invalid(f"{full_name!r} is no deployment's name; it has the form FLOW/NAME")
     return f"/api/deployments/{_part(flow)}/{_part(name)}"
+
+
+def _limit_path(kind: LimitKind, name: str) -> str:
+    return f"/api/concurrency-limits/{kind}/{_part(name)}"
 
 
 def _query(path: str, query: list[tuple[str, object]]) -> str:

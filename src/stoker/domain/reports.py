@@ -57,7 +57,22 @@ class HandedOver(Struct, tag="handed_over", frozen=True, omit_defaults=True, kw_
     import_seconds: float | None = None
 
 
-Report = Started | AwaitingRetry | Finished | SubflowCreated | TaskRunChanged | Logged | HandedOver
+class SlotsGivenBack(Struct, tag="slots", frozen=True):
+    """The slots of an `AcquireSlots` are needed no more, or not waited for any more."""
+
+    id: str
+
+
+Report = (
+    Started
+    | AwaitingRetry
+    | Finished
+    | SubflowCreated
+    | TaskRunChanged
+    | Logged
+    | HandedOver
+    | SlotsGivenBack
+)
 """Everything that can be reported about one flow run."""
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from stoker.domain.concurrency import LimitKind
 from stoker.domain.deployments import Deployment
 from stoker.domain.runs import FlowRun
 
@@ -59,5 +60,43 @@ class PutDeployment(Struct, tag="put_deployment", kw_only=True):
     deployment: Deployment
 
 
-Request = StartRun | AwaitRun | ReadRun | PutDeployment
-Answer = FlowRun | Deployment
+class AcquireSlots(Struct, tag="acquire_slots", kw_only=True, omit_defaults=True):
+    """Take slots of limits, all of them or none. Answered with `Slots`, by push.
+
+    Attributes:
+        id: Made up by who asks; the same request may be sent again and keeps its place.
+        kind: Of the limits.
+        names: The limits. What is unknown limits nothing, unless ``strict``.
+        slots: How many of each.
+        decays: Whether they come back by themselves (`rate_limit`), and not with the holder.
+        strict: Whether an unknown limit is an error.
+        timeout: Seconds to wait at most; None for ever.
+        label: What they are for, for people.
+    """
+
+    id: str
+    kind: LimitKind
+    names: list[str]
+    slots: int = 1
+    decays: bool = False
+    strict: bool = False
+    timeout: float | None = None
+    label: str = ""
+
+
+class Slots(Struct, kw_only=True):
+    """Slots that were asked for.
+
+    Attributes:
+        granted: Whether all are there; otherwise none is, and the time is over.
+        limited: The limits that there are: slots of these are held.
+        waiting: Whether the time is not over, and the request is to be made again.
+    """
+
+    granted: bool
+    limited: list[str] = field(default_factory=list[str])
+    waiting: bool = False
+
+
+Request = StartRun | AwaitRun | ReadRun | PutDeployment | AcquireSlots
+Answer = FlowRun | Deployment | Slots

@@ -33,6 +33,9 @@ class NullBackend:
         """
         raise Unavailable(f"there is no server to ask for {type(request).__name__}")
 
+    def give_back(self, request_id: str) -> None:
+        """There is nothing to give back."""
+
     def close(self) -> None:
         """There is nothing to close."""
 

@@ -8,6 +8,7 @@ from stoker.engine.interrupts import call_within, deliver
 from stoker.engine.steps import (
     Call,
     Flush,
+    GiveBack,
     Note,
     Outcome,
     Resolve,
@@ -15,6 +16,7 @@ from stoker.engine.steps import (
     Sleep,
     Step,
     Steps,
+    Take,
     Tell,
 )
 
@@ -68,6 +70,12 @@ def perform(step: Step, context: Context) -> Any:
             return resolve_arguments(step.args, step.kwargs, step.wait_for)
         case Settle():
             return step.pool.settle(cancel=step.cancel, abandon=step.abandon)
+        case Take():
+            from stoker.engine.slots import take_tags
+
+            return take_tags(step.claim)
+        case GiveBack():
+            return step.claim.give_back()
         case Flush():
             return context.flow.backend.flush()
 

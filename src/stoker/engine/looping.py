@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 from stoker.engine.blocking import perform, seconds_of
 from stoker.engine.context import CURRENT, Context
 from stoker.engine.interrupts import RunTimeout
-from stoker.engine.steps import Call, Flush, Outcome, Resolve, Settle, Sleep, Step, Steps
+from stoker.engine.pool import waiting_for_slots
+from stoker.engine.steps import Call, Flush, Outcome, Resolve, Settle, Sleep, Step, Steps, Take
 
 T = TypeVar("T")
 
@@ -59,11 +60,23 @@ async def _perform(step: Step, context: Context) -> Any:
             return await asyncio.sleep(seconds_of(step))
         case Resolve() if not _must_wait(step):
             return perform(step, context)
+        case Take():
+            return await _take(step, context)
         case Resolve() | Settle() | Flush():
             # These may wait for threads; the event loop must go on meanwhile.
             return await in_thread(lambda: perform(step, context))
         case _:
             return perform(step, context)
+
+
+async def _take(step: Take, context: Context) -> None:
+    try:
+        with waiting_for_slots():
+            await in_thread(lambda: perform(step, context))
+    except BaseException:
+        # The thread waits on: it has to know that nobody does.
+        step.claim.give_back()
+        raise
 
 
 def _overrun(what: str, seconds: float) -> RunTimeout:

@@ -24,9 +24,11 @@ from stoker.engine.context import FlowContext, TaskContext
 from stoker.engine.interrupts import RunCancelled, RunTimeout
 from stoker.engine.parameters import ParameterError
 from stoker.engine.retries import RetryPolicy
+from stoker.engine.slots import Claim, claim_of_tags
 from stoker.engine.steps import (
     Call,
     Flush,
+    GiveBack,
     Note,
     Outcome,
     Resolve,
@@ -34,6 +36,7 @@ from stoker.engine.steps import (
     Sleep,
     Step,
     Steps,
+    Take,
     Tell,
 )
 
@@ -149,7 +152,12 @@ def attempts(run: Attempts, args: Any, kwargs: Any, function: Any, now: Now) -> 
     while True:
         context.run_count += 1
         hopeless = False
+        claim: Claim | None = None
         try:
+            if type(context) is TaskContext and context.tags and context.flow.id:
+                claim = claim_of_tags(context.flow.backend, context.tags, context.name)
+                if claim is not None:
+                    yield Take(claim)
             reports = run.starting(now())
             if reports:
                 yield Tell(reports)
@@ -173,6 +181,9 @@ def attempts(run: Attempts, args: Any, kwargs: Any, function: Any, now: Now) -> 
                 refused = _refusal(error, context, args, kwargs)
                 hopeless = refused is not None
             outcome = failed(refused or error, now(), run.what)
+        if claim is not None:
+            # Before any delay of a retry: it is for those that execute.
+            yield GiveBack(claim)
         if type(context) is FlowContext and context.pool is not None:
             yield from _let_go(run, context, outcome)
         state = outcome.state

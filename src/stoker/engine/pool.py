@@ -6,6 +6,9 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Protocol
 
+LENT_TO_SLOTS = 128
+"""Threads of a pool that lend their place while they wait for a slot of a limit, at the most."""
+
 
 class TaskPool(Protocol):
     """What runs the submitted tasks of one flow run."""
@@ -84,6 +87,11 @@ class ThreadPool:
                 self._lent -= 1
                 self._busy += 1
 
+    @property
+    def lent(self) -> int:
+        """How many threads lend their place."""
+        return self._lent
+
     def _free_place(self) -> None:
         """Give up a place: to a thread that takes its own back first, then to new work."""
         self._busy -= 1
@@ -141,6 +149,17 @@ def waiting() -> Generator[None]:
     """Wrap a wait for another task: a thread of a pool lends its place meanwhile."""
     pool = _thread.pool
     if pool is None:
+        yield
+    else:
+        with pool.lending():
+            yield
+
+
+@contextmanager
+def waiting_for_slots() -> Generator[None]:
+    """Wrap a wait for slots of a limit: tasks of other limits need not wait behind it."""
+    pool = _thread.pool
+    if pool is None or pool.lent >= LENT_TO_SLOTS:
         yield
     else:
         with pool.lending():

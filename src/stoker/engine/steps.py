@@ -8,6 +8,7 @@ from msgspec import Struct
 from stoker.domain.reports import Report
 from stoker.domain.states import StateRecord, StateType
 from stoker.engine.pool import TaskPool
+from stoker.engine.slots import Claim
 
 
 class Call(Struct, frozen=True, gc=False):
@@ -66,11 +67,23 @@ class Settle(Struct, frozen=True):
     abandon: bool = False
 
 
+class Take(Struct, frozen=True):
+    """Wait for the slots of a task run's tags."""
+
+    claim: Claim
+
+
+class GiveBack(Struct, frozen=True):
+    """Give slots back."""
+
+    claim: Claim
+
+
 class Flush(Struct, frozen=True):
     """Return when everything reported so far is recorded for good."""
 
 
-Step = Call | Sleep | Tell | Note | Resolve | Settle | Flush
+Step = Call | Sleep | Tell | Note | Resolve | Settle | Take | GiveBack | Flush
 
 
 class Outcome(Struct):

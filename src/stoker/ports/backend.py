@@ -4,7 +4,16 @@ from typing import Protocol, overload
 
 from stoker.domain.deployments import Deployment
 from stoker.domain.reports import Report
-from stoker.domain.requests import AwaitRun, PutDeployment, ReadRun, StartRun
+from stoker.domain.requests import (
+    AcquireSlots,
+    Answer,
+    AwaitRun,
+    PutDeployment,
+    ReadRun,
+    Request,
+    Slots,
+    StartRun,
+)
 from stoker.domain.runs import FlowRun
 
 
@@ -28,11 +37,20 @@ class Backend(Protocol):
     def ask(self, request: StartRun | AwaitRun | ReadRun) -> FlowRun: ...
     @overload
     def ask(self, request: PutDeployment) -> Deployment: ...
-    def ask(self, request: StartRun | AwaitRun | ReadRun | PutDeployment) -> FlowRun | Deployment:
+    @overload
+    def ask(self, request: AcquireSlots) -> Slots: ...
+    def ask(self, request: Request) -> Answer:
         """Send a request and return its answer.
 
         Raises:
             StokerError: As the server says: `NotFound`, `Invalid`, `Conflict`, `Unavailable`.
+        """
+        ...
+
+    def give_back(self, request_id: str) -> None:
+        """Give back the slots of an `AcquireSlots`, or its place among those that wait.
+
+        Costs no round trip, and may be said of a request of which nothing is known.
         """
         ...
 

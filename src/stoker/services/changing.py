@@ -7,7 +7,7 @@ from stoker.domain.hosts import Host, HostState
 from stoker.domain.runs import FlowRun
 from stoker.domain.transitions import Command, Rejected, Wish, decide
 from stoker.ports.store import Records
-from stoker.services import lending
+from stoker.services import lending, limiting
 from stoker.services.replacing import pairs_of
 from stoker.services.unit import Unit
 
@@ -45,6 +45,8 @@ def change(unit: Unit, run: FlowRun, wish: Wish) -> Rejected | None:
 
 
 def _attempt_ended(unit: Unit, run: FlowRun, host_id: str | None) -> None:
+    if run.deployment_id is not None:
+        limiting.attempt_ended(unit, run.id)
     if run.pool is not None:
         unit.claimable.add(run.pool)
         unit.demand.add(run.pool)

@@ -48,6 +48,7 @@ class Dispatcher:
         self.on_schedules: Callable[[], None] = lambda: None
         self.on_backfills: Callable[[], None] = lambda: None
         self.on_occurrence: Callable[[str], None] = lambda _: None
+        self.on_slots: Callable[[Unit], None] = lambda _: None
         self._store = store
         self._clock = clock
         self._leaps = Leaps(clock)
@@ -126,6 +127,8 @@ class Dispatcher:
         if unit.rescheduled:
             self.on_schedules()
             self.on_backfills()
+        if unit.freed or unit.granted or unit.given_up:
+            self.on_slots(unit)
 
     def _assign(self, host_id: str, jobs: list[Job]) -> None:
         attempts = [(job.run_id, job.attempt) for job in jobs]

@@ -10,13 +10,16 @@ from stoker.domain.reports import (
     HandedOver,
     Logged,
     Report,
+    SlotsGivenBack,
     Started,
     SubflowCreated,
     TaskRunChanged,
 )
 from stoker.domain.runs import FlowRun, LogLine, TaskRun
 from stoker.domain.transitions import Command, Wish
+from stoker.services import limiting
 from stoker.services.changing import change, end_inner
+from stoker.services.limiting import Holder
 from stoker.services.unit import Unit
 
 
@@ -127,6 +130,8 @@ class _Ingest:
                     result=result,
                 )
                 change(self._unit, run, wish)
+            case SlotsGivenBack(id):
+                limiting.give_back(self._unit, id, Holder(run_id=run.id))
             case SubflowCreated():
                 pass
 

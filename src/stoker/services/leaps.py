@@ -51,6 +51,7 @@ def follow(records: Records, by: float) -> None:
     for worker in records.workers():
         worker.last_seen += by
         records.put_worker(worker)
+    records.move_drains(by)
 
 
 def _moved(at: float | None, by: float) -> float | None:

@@ -9,6 +9,7 @@ from stoker.domain.hosts import Host, HostState, ProcessIdentity
 from stoker.domain.pools import Worker
 from stoker.domain.states import StateType
 from stoker.domain.transitions import Command, Wish
+from stoker.services import limiting
 from stoker.services.changing import change, crash_all
 from stoker.services.lookup import need_pool, need_queues
 from stoker.services.unit import CancelOrder, ReadyHost, Unit
@@ -287,6 +288,7 @@ def lost(unit: Unit, host_id: str, reason: str) -> Host | None:
             message = f"its host ended: {reason}"
             wish = Wish(command=Command.CRASH, at=unit.now, attempt=lease.attempt, message=message)
             change(unit, run, wish)
+    limiting.script_ended(unit, host_id)
     crash_all(unit, records.open_runs_of(host_id), f"the process that ran it ended: {reason}")
     if host.pool:
         unit.demand.add(host.pool)

@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from stoker.domain.concurrency import LimitKind
 from stoker.domain.jobs import Job
 from stoker.domain.pools import HostTerms
 from stoker.domain.runs import FlowRun
 from stoker.ports.store import Records
+
+LimitName = tuple[LimitKind, str]
 
 
 @dataclass(slots=True)
@@ -86,6 +89,9 @@ class Unit:
         logged: Runs with new log lines.
         scheduled: Whether runs were stored that are due later.
         rescheduled: Whether schedules or backfills were made or changed.
+        freed: Limits in which there may be room now.
+        granted: Requests for slots that have theirs now.
+        given_up: Requests for slots that are over.
     """
 
     records: Records
@@ -102,3 +108,6 @@ class Unit:
     logged: set[str] = field(default_factory=set[str])
     scheduled: bool = False
     rescheduled: bool = False
+    freed: set[LimitName] = field(default_factory=set[LimitName])
+    granted: list[str] = field(default_factory=list[str])
+    given_up: list[str] = field(default_factory=list[str])

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from stoker.domain.errors import NotFound
 from stoker.domain.reports import Finished, Logged, Report, Started, SubflowCreated, TaskRunChanged
+from stoker.domain.requests import AcquireSlots, Slots
 from stoker.domain.runs import FlowRun, LogLine, TaskRun
 from stoker.engine import backends
 
@@ -20,6 +21,7 @@ class RecordingBackend:
         reports: ``(run id, report)``, in the order in which they came.
         asked: The requests.
         flushed: For each `flush`, how many reports had come before it.
+        given_back: Ids of the requests for slots that were ended.
         closed: Whether it was closed.
         answer: Called with each request; returns the answer or raises.
 
@@ -35,6 +37,7 @@ class RecordingBackend:
         self.reports: list[tuple[str, Report]] = []
         self.asked: list[Any] = []
         self.flushed: list[int] = []
+        self.given_back: list[str] = []
         self.closed = False
         self.answer = answer or _no_answer
         self._lock = threading.Lock()
@@ -54,6 +57,11 @@ class RecordingBackend:
         with self._lock:
             self.asked.append(request)
         return self.answer(request)
+
+    def give_back(self, request_id: str) -> None:
+        """Remember that a request for slots is over."""
+        with self._lock:
+            self.given_back.append(request_id)
 
     def close(self) -> None:
         """Remember that nobody will report any more."""
@@ -116,6 +124,8 @@ class RecordingBackend:
 
 
 def _no_answer(request: Any) -> Any:
+    if isinstance(request, AcquireSlots):
+        return Slots(granted=True)
     raise NotFound(f"nothing answers {type(request).__name__} here")
 
 

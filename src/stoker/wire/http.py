@@ -4,10 +4,11 @@ from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType, field
 
+from stoker.domain.concurrency import Limit, LimitKind, SlotLease
 from stoker.domain.hosts import Host, HostZygote
 from stoker.domain.pools import WarmKnobs, Worker, WorkPool, WorkQueue
 from stoker.domain.reports import Frame
-from stoker.domain.requests import StartRun
+from stoker.domain.requests import AcquireSlots, StartRun
 from stoker.domain.runs import FlowRun
 
 
@@ -137,3 +138,51 @@ class RunPage(Struct, kw_only=True):
 
     runs: list[FlowRun]
     next: str | None
+
+
+class LimitCreate(Struct, kw_only=True):
+    """Body of ``POST /api/concurrency-limits``; see `Limit`."""
+
+    kind: LimitKind
+    name: str
+    slots: int
+    decay: float = 0.0
+    active: bool = True
+
+
+class LimitUpdate(Struct, kw_only=True):
+    """Body of ``PATCH /api/concurrency-limits/{kind}/{name}``: what is left out stays as it is."""
+
+    slots: int | UnsetType = UNSET
+    decay: float | UnsetType = UNSET
+    active: bool | UnsetType = UNSET
+
+
+class LimitDetail(Struct, kw_only=True):
+    """A limit and its use.
+
+    Attributes:
+        limit: The limit.
+        in_use: Slots that are out; with fractions while they decay.
+        holders: Who has slots.
+        waiting: Who waits for some, the next one first.
+    """
+
+    limit: Limit
+    in_use: float
+    holders: list[SlotLease]
+    waiting: list[SlotLease]
+
+
+class ScriptSlots(Struct, kw_only=True):
+    """Body of ``POST /api/slots``: a script asks for slots.
+
+    Attributes:
+        host_id: The script; see `ScriptHello`.
+        request: What for.
+        hold: Seconds for which the server may hold the answer.
+    """
+
+    host_id: str
+    request: AcquireSlots
+    hold: float = 0.0

@@ -525,6 +525,7 @@ def test_a_host_that_was_used_up_while_it_said_hello_again_is_told_to_leave(side
     side.world.host("h", slots=1, once=True, lane=lane, ready=False, token_hash=token_hash)
     context = Context(
         dispatcher=side.dispatcher,
+        granter=cast(Any, None),
         provisioner=Provisioner(side.dispatcher, side.clock),
         sweeper=cast(Any, None),
         clock=side.clock,

@@ -10,15 +10,24 @@ import termios
 import threading
 import time
 from collections.abc import Callable
-from typing import NoReturn, overload
+from typing import NoReturn, cast, overload
 
 import msgspec
 
 from stoker.domain import errors
 from stoker.domain.deployments import Deployment
 from stoker.domain.errors import Invalid, StokerError, Unavailable
-from stoker.domain.reports import Finished, Logged, Report
-from stoker.domain.requests import AwaitRun, PutDeployment, ReadRun, StartRun
+from stoker.domain.reports import Finished, Logged, Report, SlotsGivenBack
+from stoker.domain.requests import (
+    AcquireSlots,
+    Answer,
+    AwaitRun,
+    PutDeployment,
+    ReadRun,
+    Request,
+    Slots,
+    StartRun,
+)
 from stoker.domain.runs import FlowRun
 from stoker.host import cutting
 from stoker.wire import pipe as wire
@@ -32,6 +41,8 @@ NO_BYTES = bytes(4)
 """A C ``int`` of 0."""
 PATIENCE = 0.2
 """Seconds that the agent gets to read the streams, before the order counts for nothing."""
+LATE = 1.0
+"""Seconds that an answer may be late which the server gives at a certain time."""
 FIRST_PAUSE, LAST_PAUSE = 50e-6, 2e-3
 """Seconds between two looks whether it has, doubled with each."""
 
@@ -134,7 +145,9 @@ class PipeBackend:
     def ask(self, request: StartRun | AwaitRun | ReadRun) -> FlowRun: ...
     @overload
     def ask(self, request: PutDeployment) -> Deployment: ...
-    def ask(self, request: StartRun | AwaitRun | ReadRun | PutDeployment) -> FlowRun | Deployment:
+    @overload
+    def ask(self, request: AcquireSlots) -> Slots: ...
+    def ask(self, request: Request) -> Answer:
         """Ask the server through the agent; see `Backend.ask`."""
         if isinstance(request, StartRun) and request.idempotency_key is None:
             # The agent sends a request again after a lost connection: it must not start twice.
@@ -144,12 +157,22 @@ class PipeBackend:
             limit = cutting.REPORT_LIMIT / 1e6
             raise Invalid(f"the request takes {size / 1e6:.0f} MB; {limit:.0f} MB are the limit")
         body = request
-        reply = self._call(wire.KIND_REQUEST, lambda id: wire.encode(wire.ChildRequest(id, body)))
+        # The server ends a wait for slots in time; where it is away the child does so itself.
+        patience = request.timeout if isinstance(request, AcquireSlots) else None
+        reply = self._call(
+            wire.KIND_REQUEST, lambda id: wire.encode(wire.ChildRequest(id, body)), patience
+        )
+        if reply is None:
+            self.give_back(cast(AcquireSlots, request).id)
+            return Slots(granted=False)
         if reply.error is not None:
             raise_named(*reply.error)
-        if isinstance(request, PutDeployment):
-            return msgspec.msgpack.decode(reply.body, type=Deployment)
-        return msgspec.msgpack.decode(reply.body, type=FlowRun)
+        kinds: dict[type, type[Answer]] = {PutDeployment: Deployment, AcquireSlots: Slots}
+        return msgspec.msgpack.decode(reply.body, type=kinds.get(type(request), FlowRun))
+
+    def give_back(self, request_id: str) -> None:
+        """Report it, as all that must not get lost; see `Backend.give_back`."""
+        self.report(self._run_id, SlotsGivenBack(request_id))
 
     def close(self) -> None:
         """Flush. The connection ends with the process."""
@@ -179,7 +202,10 @@ class PipeBackend:
             pause = min(LAST_PAUSE, 2 * pause)
             self._in_order = waited < PATIENCE
 
-    def _call(self, kind: int, body: Callable[[int], bytes]) -> Reply:
+    def _call(
+        self, kind: int, body: Callable[[int], bytes], patience: float | None = None
+    ) -> Reply | None:
+        """Ask, and return the answer; None where there is none ``patience`` seconds later."""
         if self.forked:
             raise Unavailable(
                 "a process that a flow run forks cannot ask the server; ask in the run itself"
@@ -193,18 +219,25 @@ class PipeBackend:
                 self._reader.start()
         try:
             self._write(kind, body(id))
+            deadline = math.inf if patience is None else time.monotonic() + patience + LATE
             with self._answered:
                 while id not in self._replies and not self._gone:
-                    self._answered.wait()
+                    left = deadline - time.monotonic()
+                    if left <= 0:
+                        break
+                    self._answered.wait(None if left == math.inf else left)
         except BaseException:
             # A timeout or a cancel: the server must not take the run for one that waits.
             if kind == wire.KIND_REQUEST:
                 self._take_back(id)
             raise
         with self._answered:
-            if id not in self._replies:
+            if id in self._replies:
+                return self._replies.pop(id)
+            if self._gone:
                 raise Unavailable("the host's agent is gone")
-            return self._replies.pop(id)
+        self._take_back(id)
+        return None
 
     def _take_back(self, id: int) -> None:
         with contextlib.suppress(OSError):

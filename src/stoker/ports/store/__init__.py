@@ -7,12 +7,22 @@ from typing import Protocol, TypeVar
 from stoker.ports.store.catalogue import CatalogueRecords
 from stoker.ports.store.hosts import HostRecords
 from stoker.ports.store.leases import LeaseRecords, PoolUsage
+from stoker.ports.store.limits import DroppedSlots, LimitRecords
 from stoker.ports.store.queues import ClaimGroup, GroupCount, QueuedCount, QueueRecords
 from stoker.ports.store.runs import RunFilter, RunRecords
 from stoker.ports.store.schedules import ScheduleRecords
 from stoker.ports.store.traces import TraceRecords
 
-__all__ = ["ClaimGroup", "GroupCount", "PoolUsage", "QueuedCount", "Records", "RunFilter", "Store"]
+__all__ = [
+    "ClaimGroup",
+    "DroppedSlots",
+    "GroupCount",
+    "PoolUsage",
+    "QueuedCount",
+    "Records",
+    "RunFilter",
+    "Store",
+]
 
 T = TypeVar("T")
 
@@ -22,6 +32,7 @@ class Records(
     TraceRecords,
     QueueRecords,
     LeaseRecords,
+    LimitRecords,
     CatalogueRecords,
     HostRecords,
     ScheduleRecords,

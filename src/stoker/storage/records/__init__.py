@@ -3,11 +3,12 @@
 from stoker.storage.records.catalogue import Catalogue
 from stoker.storage.records.hosts import Hosts
 from stoker.storage.records.leases import Leases
+from stoker.storage.records.limits import Limits
 from stoker.storage.records.queues import Queues
 from stoker.storage.records.runs import Runs
 from stoker.storage.records.schedules import Schedules
 from stoker.storage.records.traces import Traces
 
 
-class SqlRecords(Runs, Traces, Queues, Leases, Catalogue, Hosts, Schedules):
+class SqlRecords(Runs, Traces, Queues, Leases, Limits, Catalogue, Hosts, Schedules):
     """`Records` over a session whose transaction somebody else begins and ends."""

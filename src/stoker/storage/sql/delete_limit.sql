@@ -1,0 +1,2 @@
+-- Forget a limit.
+DELETE FROM limits WHERE kind = ? AND name = ?

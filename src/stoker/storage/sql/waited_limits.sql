@@ -1,0 +1,2 @@
+-- The limits that somebody waits for.
+SELECT DISTINCT kind, name FROM limit_leases WHERE acquired IS NULL

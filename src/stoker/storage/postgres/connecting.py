@@ -27,7 +27,12 @@ DEFAULTS: dict[str, Any] = {
 IDLE = 5
 """Seconds until Postgres ends a transaction whose server has stopped, so that others go on."""
 
-SETTINGS = f"SET idle_in_transaction_session_timeout = {IDLE * 1000}".encode()
+LOCKED = 5
+"""Seconds that a statement waits for a lock. Who holds one so long has stopped; see `Writer`."""
+
+SETTINGS = (
+    f"SET idle_in_transaction_session_timeout = {IDLE * 1000}; SET lock_timeout = {LOCKED * 1000}"
+).encode()
 
 NUL = "\x00"
 STORED_NUL = "\ufdd0"

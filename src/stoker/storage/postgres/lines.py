@@ -2,13 +2,12 @@
 
 import threading
 from collections.abc import Callable
-from typing import Any
 
 import psycopg
 
 from stoker.domain.errors import Unavailable
 from stoker.storage.postgres.connecting import Connection, connect
-from stoker.storage.postgres.problems import is_lost, unusable
+from stoker.storage.postgres.problems import may_pass, unusable
 from stoker.storage.postgres.session import PostgresSession
 
 PAUSE = 0.2
@@ -53,7 +52,7 @@ class Line:
                 check(connection)
             except Unavailable as error:
                 self._patient = False
-                if not left or not _may_pass(error) or self._closing.wait(PAUSE):
+                if not left or not may_pass(error.__cause__) or self._closing.wait(PAUSE):
                     raise
             else:
                 self._patient = True
@@ -77,9 +76,3 @@ class Line:
         if self._session is not None:
             self._session.close()
             self._session = None
-
-
-def _may_pass(error: Unavailable) -> bool:
-    """Whether it may be a server that restarts."""
-    cause: Any = error.__cause__
-    return isinstance(cause, psycopg.Error) and is_lost(cause)

@@ -51,21 +51,18 @@ def state_of(error: Exception) -> str:
 
 def advice_of(text: str) -> str:
     """What to do about errors that libpq words itself, without an SQLSTATE."""
-    for part, advice in WORDED.items():
+    for part, advice in {**LASTING, **PASSING}.items():
         if part in text:
             return advice
     return ""
 
 
-WORDED = {
+LASTING = {
     "password authentication failed": ADVICE["28P01"],
     "no password supplied": "it asks for a password; set one in STOKER_DATABASE_URL",
-    "does not exist": "",
-    "the database system is": ADVICE["57P03"],
-    "Connection refused": "nothing listens there; start Postgres, or set STOKER_DATABASE_URL",
-    "could not translate host name": "there is no such host; set STOKER_DATABASE_URL",
-    "timeout expired": "it does not answer; see its address in STOKER_DATABASE_URL",
-    "too many clients": ADVICE["53300"],
+    'database "': ADVICE["3D000"],
+    'role "': "there is no such user; make it with `createuser`, or set STOKER_DATABASE_URL",
+    "no pg_hba.conf entry": ADVICE["28000"],
     "certificate verify failed": (
         "its certificate is not to be trusted; set sslrootcert in STOKER_DATABASE_URL"
     ),
@@ -73,6 +70,24 @@ WORDED = {
         "it takes no TLS, and sslmode in STOKER_DATABASE_URL asks for it"
     ),
 }
+"""What libpq says, without an SQLSTATE, where nothing changes by itself."""
+
+PASSING = {
+    "the database system is": ADVICE["57P03"],
+    "Connection refused": "nothing listens there; start Postgres, or set STOKER_DATABASE_URL",
+    "could not translate host name": "there is no such host; set STOKER_DATABASE_URL",
+    "failed to resolve host": "there is no such host or port; set STOKER_DATABASE_URL",
+    "timeout expired": "it does not answer; see its address in STOKER_DATABASE_URL",
+    "too many clients": ADVICE["53300"],
+}
+"""What libpq says where it may be a server that restarts."""
+
+
+def may_pass(error: BaseException | None) -> bool:
+    """Whether a connection that could not be opened may be opened soon."""
+    return isinstance(error, psycopg.OperationalError) and not any(
+        part in str(error) for part in LASTING
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -49,6 +49,8 @@ def upgrade(connection: Connection, url: str) -> int:
     """
     if _present(connection, url) >= len(steps()):
         return 0
+    # Another server may be at it for long, on large tables.
+    connection.execute("SET lock_timeout = 0")
     connection.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
     try:
         connection.execute(TABLE)

@@ -29,15 +29,25 @@ class Result:
     def __init__(self, cursor: Rows, pipeline: psycopg.Pipeline) -> None:
         self._cursor = cursor
         self._pipeline = pipeline
-        self.fetchone = cursor.fetchone
-        self.fetchall = cursor.fetchall
+
+    def _await(self) -> Rows:
+        # Not by a flush: only after a sync does Postgres see that a transaction is idle.
+        if self._cursor.pgresult is None:
+            self._pipeline.sync()
+        return self._cursor
 
     @property
     def rowcount(self) -> int:
         """Rows that it changed."""
-        if self._cursor.pgresult is None:
-            self._pipeline.sync()
-        return self._cursor.rowcount
+        return self._await().rowcount
+
+    def fetchone(self) -> tuple[Any, ...] | None:
+        """Return the next row."""
+        return self._await().fetchone()
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        """Return all rows that are left."""
+        return self._await().fetchall()
 
 
 class PostgresSession:
@@ -100,11 +110,19 @@ class PostgresSession:
 
     # Transactions
 
-    def begin(self) -> None:
-        """Begin a transaction that writes."""
+    def begin(self, *, shared: bool = False) -> None:
+        """Begin a transaction that writes.
+
+        Args:
+            shared: It is of several units, and so meets rows of others in no order that all keep:
+                soon gives up, where two might wait for each other. Postgres itself looks for that
+                after a second.
+        """
         self._locked = set()
         self._locked_before = set()
         self._execute("BEGIN")
+        if shared:
+            self._execute("SET LOCAL lock_timeout = 100")
         self._xid = self._execute("SELECT pg_current_xact_id()::text")
 
     def begin_reading(self) -> None:

@@ -4,6 +4,7 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import psycopg
@@ -12,6 +13,7 @@ from stoker.crash_points import crash_point
 from stoker.domain.database_urls import masked
 from stoker.domain.errors import StokerError, Unavailable
 from stoker.ports.store import Records
+from stoker.storage.postgres.connecting import LOCKED
 from stoker.storage.postgres.lines import Line
 from stoker.storage.postgres.problems import RACE, is_lost, may_run_again, state_of, unusable
 from stoker.storage.postgres.session import NotNow, PostgresSession
@@ -124,7 +126,7 @@ class Writer:
         outcomes: list[tuple[Work, Any]] = []
         later: list[Work] = []
         try:
-            session.begin()
+            session.begin(shared=len(group) > 1)
             records = SqlRecords(session)
             for at, work in enumerate(group):
                 session.savepoint()
@@ -194,9 +196,19 @@ class Writer:
         return row[0] if row else None
 
     def _may_run_again(self, error: psycopg.Error) -> bool:
+        if state_of(error) == LOCKED_OUT:
+            self._end_stopped()
         if state_of(error) == "25006" or "cached plan" in str(error):
             self._line.drop()
         return may_run_again(error) or state_of(error) in RACE
+
+    def _end_stopped(self) -> None:
+        """End the transactions of servers that have stopped within one and keep its locks.
+
+        Postgres ends those that it sees idle by itself; not those that stopped while they sent.
+        """
+        with suppress(psycopg.Error, Unavailable), self._line.open() as connection:
+            connection.execute(END_STOPPED, (float(LOCKED),))
 
     def _problem(self, error: psycopg.Error) -> Exception:
         """A full disk is no fault of the work that met it, which may be tried again."""
@@ -204,6 +216,16 @@ class Writer:
             return unusable(self._url, "written", error)
         return unusable(self._url, "written", error) if state_of(error) in FAULTS else error
 
+
+LOCKED_OUT = "55P03"
+
+END_STOPPED = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()
+  AND application_name = current_setting('application_name')
+  AND wait_event = 'ClientRead' AND xact_start < now() - make_interval(secs => %s)
+"""
+"""Ends the transactions that wait for their server, and began longer ago than any should last."""
 
 FAULTS = frozenset({"25006", "42501", "42P01", "3F000"})
 """States of errors that are no fault of the work."""

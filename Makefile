@@ -1,7 +1,7 @@
 # The commands of this project. `make` alone lists them.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup test check bench demo lock clean lint unit
+.PHONY: help setup test check bench chaos demo lock clean lint unit
 
 bin := .venv/bin
 benchmarks := $(wildcard benchmarks/[a-z]*.py)
@@ -20,6 +20,13 @@ check: setup lint unit ## the fast part of it: lint, types, import contracts, un
 bench: setup ## run every benchmark, one JSON object each
 	@failed=; for file in $(benchmarks); do \
 		$(bin)/python "$$file" --json || failed="$$failed $$file"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "failed:$$failed" >&2; exit 1; fi
+
+chaos: setup ## break a whole Stoker 1,000 times on each database, and check what must hold
+	@failed=; for database in sqlite postgres; do \
+		$(bin)/python -m stoker.testing.chaos --db $$database --faults 1000 --json || \
+			failed="$$failed $$database"; \
 	done; \
 	if [ -n "$$failed" ]; then echo "failed:$$failed" >&2; exit 1; fi
 

@@ -1,0 +1,77 @@
+"""Reads what the checker needs out of the store."""
+
+import json
+from collections import defaultdict
+from typing import Any
+
+from stoker.domain.states import StateType
+from stoker.testing.chaos.cluster import REGISTERS
+from stoker.testing.chaos.database import Database
+from stoker.testing.chaos.history import History, StoredRun
+
+RUNS = """
+    SELECT id, deployment, queue, parameters, state_type, attempt, idempotency_key, result_format,
+        result_data
+    FROM flow_runs ORDER BY id
+"""
+STATES = "SELECT run_id, type FROM run_states ORDER BY run_id, version"
+LOGS = "SELECT run_id, message FROM logs ORDER BY id"
+QUEUES = f"SELECT record FROM work_queues WHERE pool = '{REGISTERS}'"
+OPEN = "SELECT id FROM flow_runs WHERE ended IS NULL ORDER BY id"
+
+
+def open_runs(database: Database) -> list[str]:
+    """Return the runs that are not over."""
+    return [run for (run,) in database.rows(OPEN)]
+
+
+def gather(database: Database, history: History) -> None:
+    """Put what is in the store into a history."""
+    for row in database.rows(RUNS):
+        run = _stored(*row)
+        history.runs[run.id] = run
+    states: dict[str, list[StateType]] = defaultdict(list)
+    for run_id, state in database.rows(STATES):
+        states[run_id].append(StateType(state))
+    history.states = dict(states)
+    logs: dict[str, list[str]] = defaultdict(list)
+    for run_id, message in database.rows(LOGS):
+        logs[run_id].append(message)
+    history.logs = dict(logs)
+    for (record,) in database.rows(QUEUES):
+        queue = json.loads(record)
+        history.stored_registers[queue["name"]] = queue.get("concurrency_limit") or 0
+    history.left += left_in_store(database)
+
+
+def left_in_store(database: Database) -> list[str]:
+    """Return what is in the store that should not be when all runs are over."""
+    left = [f"lease of run {run}" for (run,) in database.rows("SELECT run_id FROM leases")]
+    for waiter, child in database.rows("SELECT waiter, child FROM waits"):
+        left.append(f"wait of run {waiter} for run {child}")
+    return left
+
+
+def _stored(
+    run_id: str,
+    deployment: str | None,
+    queue: str | None,
+    parameters: str,
+    state: str,
+    attempt: int,
+    key: str | None,
+    result_format: str | None,
+    result: Any,
+) -> StoredRun:
+    given: dict[str, Any] = json.loads(parameters)
+    value = json.loads(bytes(result)) if result_format == "json" and result else None
+    return StoredRun(
+        id=run_id,
+        deployment=deployment or "",
+        queue=queue or "",
+        token=str(given.get("token", "")),
+        state=StateType(state),
+        attempt=attempt,
+        key=key,
+        result=value,
+    )

@@ -290,7 +290,7 @@ def test_limits_behave_as_their_model_does(store) -> None:
         settings=settings(
             # Without shrinking: a failure must not outlast the test's time.
             phases=(Phase.explicit, Phase.reuse, Phase.generate),
-            max_examples=60,
+            max_examples=30,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],

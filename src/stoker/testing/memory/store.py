@@ -11,6 +11,7 @@ from stoker.ports.store import Records
 from stoker.testing.memory.catalogue import Catalogue
 from stoker.testing.memory.hosts import Hosts
 from stoker.testing.memory.leases import Leases
+from stoker.testing.memory.limits import Limits
 from stoker.testing.memory.queues import Queues
 from stoker.testing.memory.runs import Runs
 from stoker.testing.memory.schedules import Schedules
@@ -20,7 +21,7 @@ from stoker.testing.memory.traces import Traces
 T = TypeVar("T")
 
 
-class MemoryRecords(Runs, Traces, Queues, Leases, Catalogue, Hosts, Schedules):
+class MemoryRecords(Runs, Traces, Queues, Leases, Limits, Catalogue, Hosts, Schedules):
     """`Records` over tables in memory."""
 
 

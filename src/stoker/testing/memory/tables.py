@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from stoker.domain.concurrency import Limit, LimitKind, SlotLease
 from stoker.domain.deployments import Deployment
 from stoker.domain.hosts import Host
 from stoker.domain.leases import Lease
@@ -89,6 +90,12 @@ class Tables(Struct, kw_only=True):
         default_factory=Table[str, DeploymentSchedule]
     )
     backfills: Table[str, Backfill] = field(default_factory=Table[str, Backfill])
+    limits: Table[tuple[LimitKind, str], Limit] = field(
+        default_factory=Table[tuple[LimitKind, str], Limit]
+    )
+    slots: Table[tuple[str, str], SlotLease] = field(
+        default_factory=Table[tuple[str, str], SlotLease]
+    )
 
     def saved(self) -> dict[str, Any]:
         """What `restore` takes: the tables as they are now."""

@@ -43,9 +43,11 @@ from stoker.engine.retries import RetryDelay, retry_policy
 from stoker.engine.steps import Outcome, Steps
 
 if TYPE_CHECKING:
+    from datetime import timedelta
     from pathlib import Path
 
     from stoker.domain.deployments import Deployment
+    from stoker.domain.schedules import Schedule
     from stoker.states import State
     from stoker.task_runners import ThreadPoolTaskRunner
 
@@ -276,6 +278,11 @@ class Flow(Generic[P, R_co]):
         tags: Iterable[str] = (),
         isolation: str = "fork",
         project: "str | Path | None" = None,
+        cron: "str | Iterable[str] | None" = None,
+        interval: "timedelta | float | Iterable[timedelta | float] | None" = None,
+        rrule: "str | Iterable[str] | None" = None,
+        schedule: "Schedule | None" = None,
+        schedules: "Iterable[Schedule] | None" = None,
     ) -> "Deployment":
         """Create or replace the deployment ``"flow/name"`` of this flow.
 
@@ -290,6 +297,12 @@ class Flow(Generic[P, R_co]):
                 own, launched ahead, used once.
             project: The folder that is first on ``sys.path`` and the working directory of its
                 runs; see `stoker.deployments.project_of` for the default.
+            cron: When it is run by itself: one or more cron expressions, in UTC.
+            interval: Or seconds, or a `timedelta`, between two runs.
+            rrule: Or recurrence rules of RFC 5545.
+            schedule: Or what `stoker.schedules` makes of these, with a time zone and parameters.
+            schedules: Several of them. Where none of the five is given, the schedules that the
+                deployment has stay as they are; ``[]`` removes them.
 
         Raises:
             Invalid: The flow cannot be found again by its file and name; says why.
@@ -307,6 +320,7 @@ class Flow(Generic[P, R_co]):
             tags=tags,
             isolation=isolation,
             project=project,
+            schedules=_schedules(cron, interval, rrule, schedule, schedules),
         )
         return describing.put(deployment)
 
@@ -320,6 +334,11 @@ class Flow(Generic[P, R_co]):
         job_variables: dict[str, Any] | None = None,
         isolation: str = "fork",
         project: "str | Path | None" = None,
+        cron: "str | Iterable[str] | None" = None,
+        interval: "timedelta | float | Iterable[timedelta | float] | None" = None,
+        rrule: "str | Iterable[str] | None" = None,
+        schedule: "Schedule | None" = None,
+        schedules: "Iterable[Schedule] | None" = None,
     ) -> "Deployment":
         """Describe the deployment ``"flow/name"`` of this flow, for `stoker.serve`.
 
@@ -333,6 +352,12 @@ class Flow(Generic[P, R_co]):
             isolation: ``"fork"`` or ``"host"``; see `deploy`.
             project: The folder that is first on ``sys.path`` and the working directory of its
                 runs; see `stoker.deployments.project_of` for the default.
+            cron: When it is run by itself: one or more cron expressions, in UTC.
+            interval: Or seconds, or a `timedelta`, between two runs.
+            rrule: Or recurrence rules of RFC 5545.
+            schedule: Or what `stoker.schedules` makes of these, with a time zone and parameters.
+            schedules: Several of them. Where none of the five is given, the schedules that the
+                deployment has stay as they are; ``[]`` removes them.
 
         Raises:
             Invalid: The flow cannot be found again by its file and name; says why.
@@ -348,6 +373,7 @@ class Flow(Generic[P, R_co]):
             job_variables=job_variables,
             isolation=isolation,
             project=project,
+            schedules=_schedules(cron, interval, rrule, schedule, schedules),
         )
 
     def serve(
@@ -360,6 +386,11 @@ class Flow(Generic[P, R_co]):
         job_variables: dict[str, Any] | None = None,
         isolation: str = "fork",
         project: "str | Path | None" = None,
+        cron: "str | Iterable[str] | None" = None,
+        interval: "timedelta | float | Iterable[timedelta | float] | None" = None,
+        rrule: "str | Iterable[str] | None" = None,
+        schedule: "Schedule | None" = None,
+        schedules: "Iterable[Schedule] | None" = None,
         limit: int | None = None,
         print_starting_message: bool = True,
     ) -> None:
@@ -375,6 +406,12 @@ class Flow(Generic[P, R_co]):
             job_variables: What it sets of the base job template, for example ``env``.
             isolation: ``"fork"`` or ``"host"``; see `deploy`.
             project: The folder that its runs import from, and where they start.
+            cron: When it is run by itself: one or more cron expressions, in UTC.
+            interval: Or seconds, or a `timedelta`, between two runs.
+            rrule: Or recurrence rules of RFC 5545.
+            schedule: Or what `stoker.schedules` makes of these, with a time zone and parameters.
+            schedules: Several of them. Where none of the five is given, the schedules that the
+                deployment has stay as they are; ``[]`` removes them.
             limit: Runs at a time.
             print_starting_message: Whether to say how runs are started, once it serves.
 
@@ -394,8 +431,21 @@ class Flow(Generic[P, R_co]):
             job_variables=job_variables,
             isolation=isolation,
             project=project,
+            cron=cron,
+            interval=interval,
+            rrule=rrule,
+            schedule=schedule,
+            schedules=schedules,
         )
         serve(deployment, limit=limit, print_starting_message=print_starting_message)
+
+
+def _schedules(*given: Any) -> "list[Schedule] | None":
+    if all(one is None for one in given):
+        return None
+    from stoker.schedules import schedules_of
+
+    return schedules_of(*given)
 
 
 @overload

@@ -11,11 +11,13 @@ from litestar.openapi.plugins import JsonRenderPlugin
 
 from stoker.api import scripts
 from stoker.api.access import KeyGuard, check_scopes, scope
+from stoker.api.backfills import Backfills
 from stoker.api.concurrency_limits import ConcurrencyLimits, ScriptsSlots
 from stoker.api.context import Context
 from stoker.api.deployments import Deployments
 from stoker.api.flow_runs import ALIASES, FlowRuns
 from stoker.api.hosts import host_socket
+from stoker.api.schedules import Schedules
 from stoker.api.work_pools import WorkPools
 from stoker.api.workers import worker_socket
 from stoker.domain.errors import StokerError
@@ -31,6 +33,8 @@ ROUTES = (
     scripts.reports,
     FlowRuns,
     Deployments,
+    Schedules,
+    Backfills,
     WorkPools,
     ConcurrencyLimits,
     ScriptsSlots,

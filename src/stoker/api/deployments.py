@@ -8,6 +8,7 @@ from litestar.params import FromPath, JSONBody
 
 from stoker.api.access import scope
 from stoker.api.context import Context
+from stoker.api.schedules import checked
 from stoker.domain.deployments import Code, Deployment
 from stoker.services import administration
 from stoker.services.unit import Unit
@@ -21,6 +22,7 @@ async def put_deployment(context: Context, deployment: Deployment) -> Deployment
         stored = administration.put_deployment(unit, deployment)
         return stored, wanted_codes(unit.records, stored.pool, stored.lane)
 
+    await checked(deployment.schedules or [])
     stored, codes = await context.dispatcher.transact(work)
     context.dispatcher.warm(stored.pool, stored.lane, codes)
     return stored

@@ -6,15 +6,22 @@ from typing import Any
 import click
 
 from stoker.cli.context import json_object, open_api, values
+from stoker.cli.lazy import LazyGroup, Table
 from stoker.cli.output import as_json, clock, duration, print_fields, print_json, print_table
+from stoker.cli.times import summary
 from stoker.cli.watch import may_leave
 from stoker.cli.watch import watch as watch_run
 from stoker.domain.deployments import Parameter
 from stoker.domain.requests import StartRun
 from stoker.domain.states import StateType
 
+COMMANDS: Table = {
+    "schedule": ("stoker.cli.schedule:schedule", "Say when a deployment starts runs by itself."),
+    "backfill": ("stoker.cli.backfill:backfill", "Make runs for a period that has passed."),
+}
 
-@click.group()
+
+@click.group(cls=LazyGroup, table=COMMANDS)
 def deployment() -> None:
     """Run and show deployments."""
 
@@ -109,7 +116,9 @@ def inspect(name: str, as_json: bool) -> None:
     """Show the deployment FLOW/NAME."""
     with open_api() as api:
         found = api.deployment(name)
+        schedules = api.schedules(name)
     if as_json:
+        found.schedules = [one.schedule for one in schedules]
         print_json(found)
         return
     print_fields(
@@ -128,6 +137,7 @@ def inspect(name: str, as_json: bool) -> None:
             ("Isolation", found.isolation),
             ("Created", clock(found.created)),
             ("Updated", clock(found.updated)),
+            ("Schedules", "\n".join(map(summary, schedules)) or None),
         ]
     )
 

@@ -14,6 +14,8 @@ Table = dict[str, tuple[str, str]]
 class LazyGroup(click.Group):
     """A group whose commands are named in a table, each with its line of help.
 
+    Commands that are added to it as to any other group come before these.
+
     Errors that Stoker raises on purpose, and those of the operating system, end a command
     with one line on standard error and exit code 1.
     """
@@ -23,20 +25,22 @@ class LazyGroup(click.Group):
         self._table = table
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        del ctx
-        return list(self._table)
+        return [*super().list_commands(ctx), *self._table]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        del ctx
         if cmd_name not in self._table:
-            return None
+            return super().get_command(ctx, cmd_name)
         module, _, attribute = self._table[cmd_name][0].partition(":")
         return getattr(import_module(module), attribute)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         del ctx
+        rows = [
+            (name, command.get_short_help_str(limit=70)) for name, command in self.commands.items()
+        ]
+        rows += [(name, text) for name, (_, text) in self._table.items()]
         with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in self._table.items()])
+            formatter.write_dl(rows)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

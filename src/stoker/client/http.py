@@ -16,6 +16,7 @@ from stoker.domain.ids import new_id
 from stoker.domain.pools import WorkPool, WorkQueue
 from stoker.domain.requests import AcquireSlots, Slots, StartRun
 from stoker.domain.runs import FlowRun, StoredLogLine, TaskRun
+from stoker.domain.schedules import Backfill, DeploymentSchedule, Schedule
 from stoker.domain.states import StateRecord
 from stoker.wire.http import (
     Health,
@@ -33,6 +34,7 @@ from stoker.wire.http import (
     ScriptSlots,
     StartRuns,
 )
+from stoker.wire.schedules import BackfillAnswer, BackfillStart, SchedulePatch
 
 T = TypeVar("T")
 
@@ -193,6 +195,47 @@ class Api:
     def delete_deployment(self, full_name: str) -> None:
         """Delete the deployment ``"flow/name"``."""
         self._send("DELETE", _deployment_path(full_name))
+
+    # Schedules and backfills.
+
+    def schedules(self, full_name: str) -> list[DeploymentSchedule]:
+        """Return the schedules of a deployment, with their next occurrences."""
+        path = f"{_deployment_path(full_name)}/schedules"
+        return self._call(list[DeploymentSchedule], "GET", path)
+
+    def create_schedule(self, full_name: str, schedule: Schedule) -> DeploymentSchedule:
+        """Give a deployment one more schedule."""
+        path = f"{_deployment_path(full_name)}/schedules"
+        return self._call(DeploymentSchedule, "POST", path, schedule)
+
+    def set_schedule_active(self, full_name: str, slug: str, *, active: bool) -> DeploymentSchedule:
+        """Pause a schedule, or let it go on."""
+        path = f"{_deployment_path(full_name)}/schedules/{_part(slug)}"
+        body = SchedulePatch(active=active)
+        return self._call(DeploymentSchedule, "PATCH", path, body, again=True)
+
+    def delete_schedule(self, full_name: str, slug: str) -> None:
+        """Delete a schedule of a deployment."""
+        self._send("DELETE", f"{_deployment_path(full_name)}/schedules/{_part(slug)}")
+
+    def start_backfill(self, full_name: str, start: BackfillStart) -> BackfillAnswer:
+        """Start a backfill, or go on with the one that was asked for in the same words before."""
+        path = f"{_deployment_path(full_name)}/backfills"
+        return self._call(BackfillAnswer, "POST", path, start, again=True)
+
+    def backfills(self, deployment: str | None = None) -> list[Backfill]:
+        """Return the newest backfills, of all deployments or of ``"flow/name"``."""
+        query = [] if deployment is None else [("deployment", deployment)]
+        return self._call(list[Backfill], "GET", _query("/api/backfills", [*query]))
+
+    def backfill(self, backfill_id: str) -> Backfill:
+        """Return a backfill."""
+        return self._call(Backfill, "GET", f"/api/backfills/{_part(backfill_id)}")
+
+    def cancel_backfill(self, backfill_id: str) -> Backfill:
+        """Make no more runs of a backfill, and cancel those that wait."""
+        path = f"/api/backfills/{_part(backfill_id)}/cancel"
+        return self._call(Backfill, "POST", path, again=True)
 
     # Work pools.
 

@@ -8,7 +8,7 @@ from math import floor, isfinite
 from msgspec import Struct
 
 from stoker.domain.errors import Invalid
-from stoker.domain.wall_time import EPOCH, first_instant, instants, wall_of, zone_of
+from stoker.domain.wall_time import instant_of, instants, wall_of, zone_of
 
 DAY = 86_400
 MICRO = 1_000_000
@@ -75,19 +75,9 @@ def _walls(begin: datetime, distance: timedelta, start: int) -> Iterator[datetim
 
 
 def anchor_of(text: str | None, timezone: str | None) -> float:
-    """Return the instant of an anchor.
+    """Return the instant of an anchor, `ANCHOR` by default.
 
     Raises:
         Invalid: It is no date and time.
     """
-    try:
-        found = datetime.fromisoformat(ANCHOR if text is None else text)
-        if found.tzinfo is None:
-            return first_instant(found, zone_of(timezone))
-        offset = found.utcoffset() or timedelta()
-        return (found.replace(tzinfo=None) - EPOCH - offset).total_seconds()
-    except (ValueError, OverflowError):
-        raise Invalid(
-            f"anchor_date: {text!r} is no date and time; it takes ISO 8601, for example "
-            "'2026-01-31T09:00:00+01:00'"
-        ) from None
+    return instant_of(ANCHOR if text is None else text, timezone, "anchor_date")

@@ -125,6 +125,8 @@ class _Lines:
             if not _DATE.fullmatch(text):
                 raise ValueError
             found = datetime.fromisoformat(text.removesuffix("Z"))
+            if not 100 <= found.year <= LAST_YEAR:
+                raise ValueError
         except ValueError:
             raise Invalid(
                 f"rrule: {value!r} is no date; it takes the forms 20260131T090000, "

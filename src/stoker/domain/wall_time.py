@@ -10,8 +10,8 @@ from stoker.domain.errors import Invalid
 LAST_YEAR = 9000
 """No occurrence is looked for after it: a wall time has four digits for the year."""
 
-EARLIEST = -6e10
-"""An instant before all that anyone schedules, and after the calendar's beginning."""
+EARLIEST, LATEST = -6e10, 2.2e11
+"""Instants before and after all that anyone schedules, well within the calendar."""
 
 EPOCH = datetime.fromtimestamp(0, UTC).replace(tzinfo=None)
 """As a wall time, without a zone: what adds up is what the clocks on walls show."""
@@ -31,6 +31,36 @@ def zone_of(name: str | None) -> ZoneInfo:
             f"timezone: there is no time zone {name!r}; it takes IANA names, for example "
             "'Europe/Berlin' or 'UTC'"
         ) from None
+
+
+def instant_of(text: str, timezone: str | None, field: str) -> float:
+    """Return the instant of a text; without an offset it is a wall time of a time zone.
+
+    Args:
+        text: ISO 8601.
+        timezone: IANA name; UTC for None.
+        field: What it is, for the error.
+
+    Raises:
+        Invalid: It is no date and time, or one of the first or the ninetieth century.
+
+    Example:
+        >>> instant_of("1970-01-02", "Europe/Berlin", "from")
+        82800.0
+    """
+    zone = zone_of(timezone)
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise Invalid(
+            f"{field}: {text!r} is no date and time; it takes ISO 8601, for example "
+            "'2026-01-31T09:00:00+01:00' or '2026-01-31'"
+        ) from None
+    offset = found.utcoffset()
+    wall = found.replace(tzinfo=None)
+    if not 100 <= found.year <= 8900:
+        raise Invalid(f"{field}: {text!r} is not of the years 100 to 8900")
+    return first_instant(wall, zone) if offset is None else (wall - EPOCH - offset).total_seconds()
 
 
 def wall_of(instant: float, zone: ZoneInfo) -> datetime:

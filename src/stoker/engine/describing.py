@@ -12,6 +12,7 @@ from stoker.domain.deployments import ISOLATIONS, Deployment, Parameter, paramet
 from stoker.domain.errors import Invalid
 from stoker.domain.ids import new_id
 from stoker.domain.requests import PutDeployment
+from stoker.domain.schedules import Schedule
 from stoker.engine import backends
 from stoker.engine.options import labels, name_of
 from stoker.engine.parameters import ParameterError, sendable
@@ -46,6 +47,7 @@ def describe(
     isolation: str = "fork",
     description: str | None = None,
     project: str | Path | None = None,
+    schedules: list[Schedule] | None = None,
 ) -> Deployment:
     """Describe the deployment of a flow; `put` stores it. See `Flow.deploy`.
 
@@ -76,6 +78,7 @@ def describe(
         isolation=isolation,
         description=description,
         project=project,
+        schedules=schedules,
     )
 
 
@@ -120,6 +123,7 @@ def described(
     isolation: str,
     description: str | None = None,
     project: str | Path | None,
+    schedules: list[Schedule] | None = None,
 ) -> Deployment:
     """Describe the deployment of a flow whose place is known; see `describe`.
 
@@ -160,6 +164,7 @@ def described(
         isolation=isolation,
         created=now,
         updated=now,
+        schedules=schedules,
     )
 
 

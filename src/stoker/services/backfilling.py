@@ -97,11 +97,7 @@ def begin(unit: Unit, deployment: Deployment, plan: Plan) -> Backfill:
     if there is not None:
         state = "RUNNING" if there.state == "CANCELLED" else there.state
         return _store(unit, replace(there, limit=plan.limit, state=state, updated=unit.now))
-    names = [plan.param_instant] if plan.param_instant else []
-    given = {**deployment.parameters, **plan.schedule.parameters, **dict.fromkeys(names, "")}
-    problem = parameter_problems(deployment.signature, given, deployment.full_name)
-    if problem is not None:
-        raise Invalid(f"parameters: {problem}")
+    check_parameters(deployment, plan)
     new = Backfill(
         id=new_id(unit.now),
         deployment_id=deployment.id,
@@ -118,6 +114,19 @@ def begin(unit: Unit, deployment: Deployment, plan: Plan) -> Backfill:
         updated=unit.now,
     )
     return _store(unit, new)
+
+
+def check_parameters(deployment: Deployment, plan: Plan) -> None:
+    """Refuse parameters that a deployment does not take.
+
+    Raises:
+        Invalid: Names them.
+    """
+    names = [plan.param_instant] if plan.param_instant else []
+    given = {**deployment.parameters, **plan.schedule.parameters, **dict.fromkeys(names, "")}
+    problem = parameter_problems(deployment.signature, given, deployment.full_name)
+    if problem is not None:
+        raise Invalid(f"parameters: {problem}")
 
 
 def advance(unit: Unit, backfill_id: str) -> int:

@@ -190,6 +190,7 @@ def test_watch_with_json_prints_the_ended_run_alone(stoker, run_of, state, code)
 def test_deployments_are_listed_and_shown(stoker, api):
     api.answer("GET /api/deployments", [DEPLOYMENT])
     api.answer("GET /api/deployments/f/d", DEPLOYMENT)
+    api.answer("GET /api/deployments/f/d/schedules", [])
     assert stoker("deployment", "ls").out.splitlines()[2].split()[:4] == [
         "f/d", "p", "default", "a.py:f",
     ]  # fmt: skip

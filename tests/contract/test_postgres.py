@@ -320,13 +320,10 @@ def test_texts_are_kept_with_what_postgres_has_not(store):
     assert (stored.message, stored.logger) == (text, text)
 
 
-def test_texts_are_in_the_order_of_their_bytes(store, postgres_url):
+def test_texts_are_in_the_order_of_their_bytes(store, postgres_server):
     """As SQLite has them, whatever the database's language is."""
-    with psycopg.connect(postgres_url) as connection:
-        (locale,) = connection.execute(
-            "SELECT datlocprovider FROM pg_database WHERE datname = current_database()"
-        ).fetchone()
-    assert locale == "i"
+    locale = "SELECT DISTINCT datlocprovider::text FROM pg_database"
+    assert postgres_server.execute(locale) == [("i",)], "of ICU: an order of people"
     state = StateRecord(StateType.RUNNING, "Running", 1.0)
     runs = [FlowRun(id=run_id, name="n", flow_name="f", state=state) for run_id in "aBcD_"]
     store.write(lambda records: records.insert_runs(runs, [None] * 5)).result(10)

@@ -21,14 +21,19 @@ from stoker.api.app import create_app
 from stoker.api.context import Context
 from stoker.client.discovery import ServerFile
 from stoker.clock import SystemClock
+from stoker.couriers.courier import OutsideCourier
 from stoker.domain.database_urls import SQLITE, is_postgres, masked
 from stoker.domain.errors import Conflict, Invalid, StokerError, Unavailable
 from stoker.domain.hosts import ProcessIdentity
 from stoker.ports.store import Store
 from stoker.process_identity import identify, is_alive, this_machine
+from stoker.services.automating import Automator
 from stoker.services.backfiller import Backfiller
+from stoker.services.delivering import Deliverer
 from stoker.services.dispatcher import Dispatcher
+from stoker.services.event_feed import EventFeed
 from stoker.services.granting import Granter
+from stoker.services.links import linking
 from stoker.services.promoting import Promoter
 from stoker.services.provisioner import Provisioner
 from stoker.services.scheduler import Scheduler
@@ -231,11 +236,17 @@ async def _serve(settings: Settings, store: Store, listener: socket.socket) -> N
         is_dead=_is_dead,
         end_host=provisioner.end_host,
     )
+    feed = EventFeed(dispatcher, clock)
+    automator = Automator(dispatcher, clock, grace=settings.lease)
+    link = linking(settings.ui_url, _url(listener))
+    deliverer = Deliverer(dispatcher, clock, OutsideCourier(f"stoker/{__version__}"), link)
+    dispatcher.events.follow(feed, automator, deliverer)
     context = Context(
         dispatcher=dispatcher,
         granter=granter,
         provisioner=provisioner,
         sweeper=sweeper,
+        feed=feed,
         clock=clock,
         version=__version__,
         home=str(settings.home),
@@ -265,6 +276,9 @@ async def _serve(settings: Settings, store: Store, listener: socket.socket) -> N
         asyncio.create_task(_keep_running("promoter", promoter.run, clock)),
         asyncio.create_task(_keep_running("scheduler", scheduler.run, clock)),
         asyncio.create_task(_keep_running("backfiller", backfiller.run, clock)),
+        asyncio.create_task(_keep_running("event feed", feed.run, clock)),
+        asyncio.create_task(_keep_running("automator", automator.run, clock)),
+        asyncio.create_task(_keep_running("deliverer", deliverer.run, clock)),
     ]
     # What the imports made lives for ever: the collector need not look at it again.
     gc.collect()
@@ -272,6 +286,7 @@ async def _serve(settings: Settings, store: Store, listener: socket.socket) -> N
 
     def stop() -> None:
         dispatcher.watch.close()
+        feed.close()
         server.stop()
 
     loop = asyncio.get_running_loop()

@@ -171,7 +171,10 @@ class EmbeddedBackend:
 
     def _put_deployment(self, deployment: Deployment) -> Deployment:
         def put(records: Records) -> Deployment:
-            return administration.put_deployment(Unit(records, time.time()), deployment)
+            unit = Unit(records, time.time())
+            put = administration.put_deployment(unit, deployment)
+            unit.close()
+            return put
 
         try:
             return self._do(put)
@@ -187,7 +190,7 @@ class EmbeddedBackend:
             store, host_id = self._store, self._host_id
             self._store = None
         if store is not None:
-            store.write(lambda records: scripts.leave(Unit(records, time.time()), host_id))
+            store.write(lambda records: _leave(records, host_id))
             store.close()
 
     def _do(self, work: Callable[[Records], T]) -> T:
@@ -222,9 +225,17 @@ class EmbeddedBackend:
         for run_id, group in itertools.groupby(gathered, key=lambda item: item[0]):
             reports = [report for _, several in group for report in several]
             frames.append(Frame(run_id, 1, next(self._numbers[run_id]), reports))
-        ingest(Unit(records, time.time()), self._host_id, frames)
+        unit = Unit(records, time.time())
+        ingest(unit, self._host_id, frames)
+        unit.close()
 
     def _note_failure(self, done: Future[None]) -> None:
         error = done.exception()
         if error is not None:
             self._failure = error
+
+
+def _leave(records: Records, host_id: str) -> None:
+    unit = Unit(records, time.time())
+    scripts.leave(unit, host_id)
+    unit.close()

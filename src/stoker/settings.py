@@ -30,6 +30,9 @@ Urls = Annotated[
     str,
     _allowed("an address like http://127.0.0.1:4200, or several with commas", pattern=ADDRESSES),
 ]
+Url = Annotated[
+    str, _allowed("an address like http://127.0.0.1:4200", pattern=r"^https?://[^/\s]+(/.*)?$")
+]
 Text = Annotated[str, _allowed("text", min_length=1)]
 DatabaseUrl = Annotated[
     str,
@@ -71,6 +74,10 @@ class Settings(Struct, frozen=True, kw_only=True):
             "postgresql:// with any option of libpq."
         ),
     ] = ""
+    ui_url: Annotated[
+        Url | None,
+        _doc("Where people see runs; links in notifications lead there, else into the API."),
+    ] = None
     server_host: Annotated[Text, _doc("Address that the server binds.")] = "127.0.0.1"
     server_port: Annotated[Port, _doc("Port that the server binds.")] = 4200
     log_level: Annotated[

@@ -26,6 +26,10 @@ SCOPES = frozenset(
         "limits:read",
         "limits:write",
         "reports:write",
+        "events:read",
+        "events:write",
+        "automations:read",
+        "automations:write",
         "hosts:connect",
         "workers:connect",
     }

@@ -11,10 +11,12 @@ from litestar.openapi.plugins import JsonRenderPlugin
 
 from stoker.api import scripts
 from stoker.api.access import KeyGuard, check_scopes, scope
+from stoker.api.automations import Automations
 from stoker.api.backfills import Backfills
 from stoker.api.concurrency_limits import ConcurrencyLimits, ScriptsSlots
 from stoker.api.context import Context
 from stoker.api.deployments import Deployments
+from stoker.api.events import Events
 from stoker.api.flow_runs import ALIASES, FlowRuns
 from stoker.api.hosts import host_socket
 from stoker.api.schedules import Schedules
@@ -38,6 +40,8 @@ ROUTES = (
     WorkPools,
     ConcurrencyLimits,
     ScriptsSlots,
+    Events,
+    Automations,
     host_socket,
     worker_socket,
 )

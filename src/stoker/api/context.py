@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from stoker.ports.clock import Clock
 from stoker.services.dispatcher import Dispatcher
+from stoker.services.event_feed import EventFeed
 from stoker.services.granting import Granter
 from stoker.services.provisioner import Provisioner
 from stoker.services.sweeper import Sweeper
@@ -18,6 +19,7 @@ class Context:
         granter: Gives out slots of limits.
         provisioner: Knows the workers.
         sweeper: Finds who is gone.
+        feed: The live stream of events.
         clock: The time.
         version: Stoker's version.
         home: The server's folder.
@@ -30,6 +32,7 @@ class Context:
     granter: Granter
     provisioner: Provisioner
     sweeper: Sweeper
+    feed: EventFeed
     clock: Clock
     version: str
     home: str

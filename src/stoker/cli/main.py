@@ -23,6 +23,8 @@ COMMANDS: Table = {
         "stoker.cli.global_concurrency_limit:global_concurrency_limit",
         "Limits with names, which code takes slots of.",
     ),
+    "event": ("stoker.cli.event:event", "Show, follow and emit events."),
+    "automation": ("stoker.cli.automation:automation", "Create, show and try automations."),
     "config": ("stoker.cli.config:config", "Show the settings."),
     "version": ("stoker.cli.version:version", "Show the version."),
 }

@@ -7,6 +7,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
+from stoker.client.event_calls import EventCalls
 from stoker.client.replicas import Replicas
 from stoker.domain import errors
 from stoker.domain.concurrency import Limit, LimitKind
@@ -44,7 +45,7 @@ WINDOW = 60.0
 _encode = msgspec.json.Encoder().encode
 
 
-class Api:
+class Api(EventCalls):
     """The server's API. May be used from many threads; see `Transport` for its connections.
 
     Of several addresses the next one is asked where one does not answer; see `Replicas`.

@@ -1,5 +1,6 @@
 """Work pools, their queues, the workers that serve them, and which process one is."""
 
+from enum import StrEnum
 from typing import Any
 
 from msgspec import Struct, field
@@ -47,6 +48,14 @@ class HostTerms(Struct, kw_only=True, frozen=True, omit_defaults=True):
     max_memory_growth: float | None = None
 
 
+class PoolStatus(StrEnum):
+    """Whether anybody serves a work pool."""
+
+    NOT_READY = "not-ready"
+    READY = "ready"
+    UNHEALTHY = "unhealthy"
+
+
 class WorkPool(Struct, kw_only=True):
     """Where runs execute: a kind of infrastructure, its defaults, its limits.
 
@@ -62,6 +71,7 @@ class WorkPool(Struct, kw_only=True):
         fence_after: Seconds without an acknowledged heartbeat after which a host's runs are
             given up, where nobody can prove it dead.
         created: Seconds since the epoch.
+        status: Whether a worker serves it; ``"unhealthy"`` where none does any more.
     """
 
     id: str
@@ -73,6 +83,7 @@ class WorkPool(Struct, kw_only=True):
     warm: WarmKnobs = WarmKnobs()
     fence_after: float = 600.0
     created: float = 0.0
+    status: PoolStatus = PoolStatus.NOT_READY
 
     @property
     def terms(self) -> HostTerms:
@@ -163,6 +174,7 @@ class Worker(Struct, kw_only=True):
         started: Seconds since the epoch.
         last_seen: Last heartbeat, seconds since the epoch.
         draining: It launches nothing any more.
+        gone: It has ended; kept while hosts name it.
     """
 
     id: str
@@ -175,3 +187,4 @@ class Worker(Struct, kw_only=True):
     started: float = 0.0
     last_seen: float = 0.0
     draining: bool = False
+    gone: bool = False

@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from stoker.domain.events import EmitEvent
 from stoker.domain.runs import FlowRun, LogLine, TaskRun
 from stoker.domain.states import ResultRecord, StateRecord
 
@@ -63,6 +64,12 @@ class SlotsGivenBack(Struct, tag="slots", frozen=True):
     id: str
 
 
+class Emitted(Struct, tag="emitted", frozen=True):
+    """The flow says that something has happened."""
+
+    event: EmitEvent
+
+
 Report = (
     Started
     | AwaitingRetry
@@ -72,6 +79,7 @@ Report = (
     | Logged
     | HandedOver
     | SlotsGivenBack
+    | Emitted
 )
 """Everything that can be reported about one flow run."""
 

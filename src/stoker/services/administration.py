@@ -14,6 +14,7 @@ from stoker.domain.pools import WorkPool, WorkQueue
 from stoker.domain.templates import DEFAULT_TEMPLATES, code_of, lane_of, resolve
 from stoker.services import backfilling, lending, scheduling
 from stoker.services.cancelling import cancel
+from stoker.services.happening import deployment_told, pool_told, queue_told
 from stoker.services.lookup import need_deployment, need_pool, need_queues
 from stoker.services.naming import check_name
 from stoker.services.registering import drain, lost
@@ -38,6 +39,7 @@ def create_pool(unit: Unit, pool: WorkPool) -> WorkPool:
     pool.created = unit.now
     unit.records.put_pool(pool)
     unit.records.put_queue(WorkQueue(pool=pool.name))
+    pool_told(unit, pool.name, "created")
     unit.demand.add(pool.name)
     return pool
 
@@ -50,10 +52,12 @@ def update_pool(unit: Unit, name: str, changes: Mapping[str, Any]) -> WorkPool:
         Invalid: A value is impossible.
     """
     pool = need_pool(unit.records, name)
+    paused = pool.paused
     for field, value in changes.items():
         setattr(pool, field, replace(pool.warm, **value) if field == "warm" else value)
     _check_pool(pool)
     unit.records.put_pool(pool)
+    pool_told(unit, name, _change(paused, pool.paused))
     if "warm" in changes or "fence_after" in changes:
         unit.terms.update({host.id: pool.terms for host in unit.records.hosts(name)})
     if "base_job_template" in changes:
@@ -91,6 +95,7 @@ def delete_pool(unit: Unit, name: str) -> None:
         for run in unit.records.queued(name, count.queue, count.lane, count.runs):
             cancel(unit, run.id, "its work pool was deleted")
     unit.records.delete_pool(name)
+    pool_told(unit, name, "deleted")
     unit.demand.add(name)
 
 
@@ -101,7 +106,10 @@ def put_queue(unit: Unit, queue: WorkQueue) -> WorkQueue:
     _check_limit(queue.concurrency_limit)
     if queue.priority < 1:
         raise Invalid("priority is 1 (first) or more")
+    before = [one for one in unit.records.queues(queue.pool) if one.name == queue.name]
     unit.records.put_queue(queue)
+    what = _change(before[0].paused, queue.paused) if before else "created"
+    queue_told(unit, queue.pool, queue.name, what)
     lending.given_back(unit)
     unit.claimable.add(queue.pool)
     unit.demand.add(queue.pool)
@@ -133,6 +141,7 @@ def put_deployment(unit: Unit, deployment: Deployment) -> Deployment:
     schedules, deployment.schedules = deployment.schedules, None
     _resolve(pool, deployment)
     unit.records.put_deployment(deployment)
+    deployment_told(unit, deployment, "updated" if before else "created")
     if schedules is not None:
         scheduling.replace_all(unit, deployment, schedules)
     if before is not None and before.lane != deployment.lane:
@@ -158,12 +167,20 @@ def delete_deployment(unit: Unit, name: str) -> None:
     unit.records.lock(f"pool:{deployment.pool}")
     unit.records.delete_deployment(deployment.id)
     unit.records.unblock(deployment.id)
+    deployment_told(unit, deployment, "deleted")
     for count in unit.records.queued_counts(deployment.pool):
         queued = unit.records.queued(deployment.pool, count.queue, count.lane, count.runs)
         for run in queued:
             if run.deployment_id == deployment.id:
                 cancel(unit, run.id, "its deployment was deleted")
     unit.demand.add(deployment.pool)
+
+
+def _change(was_paused: bool, is_paused: bool) -> str:
+    """What an event of a change is called."""
+    if was_paused == is_paused:
+        return "updated"
+    return "paused" if is_paused else "resumed"
 
 
 def _follow(unit: Unit, pool: WorkPool, only: Deployment | None = None) -> None:

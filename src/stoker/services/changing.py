@@ -8,6 +8,7 @@ from stoker.domain.runs import FlowRun
 from stoker.domain.transitions import Command, Rejected, Wish, decide
 from stoker.ports.store import Records
 from stoker.services import lending, limiting
+from stoker.services.happening import run_entered
 from stoker.services.replacing import pairs_of
 from stoker.services.unit import Unit
 
@@ -39,6 +40,7 @@ def change(unit: Unit, run: FlowRun, wish: Wish) -> Rejected | None:
         run.started = decided.state.at
     run.ended = decided.state.at if decided.state.is_terminal else None
     run.result = decided.result
+    run_entered(unit, run)
     if decided.ends_attempt:
         _attempt_ended(unit, run, host_id)
     return None

@@ -15,6 +15,7 @@ from stoker.ports.links import HostLink
 from stoker.ports.store import Records, Store
 from stoker.services import lending
 from stoker.services.claiming import claim
+from stoker.services.followers import Followers
 from stoker.services.leaps import Leaps, follow
 from stoker.services.registering import release
 from stoker.services.unit import ReadyHost, Unit
@@ -49,6 +50,7 @@ class Dispatcher:
         self.on_backfills: Callable[[], None] = lambda: None
         self.on_occurrence: Callable[[str], None] = lambda _: None
         self.on_slots: Callable[[Unit], None] = lambda _: None
+        self.events = Followers()
         self._store = store
         self._clock = clock
         self._leaps = Leaps(clock)
@@ -74,6 +76,7 @@ class Dispatcher:
             result = work(unit)
             for pool in list(unit.claimable):
                 claim(unit, pool, ready)
+            unit.close()
             return result, unit
 
         written = asyncio.wrap_future(self._store.write(unit_of_work))
@@ -120,6 +123,7 @@ class Dispatcher:
             self.watch.resumed(waiter, run)
         for run_id in unit.logged:
             self.watch.logged(run_id)
+        self.events.settle(unit)
         for pool in unit.demand:
             self.on_demand(pool)
         if unit.scheduled:

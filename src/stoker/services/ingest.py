@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 
 from stoker.domain.anatomy import classify
+from stoker.domain.errors import Invalid
+from stoker.domain.events import EmitEvent, check_emitted
 from stoker.domain.reports import (
     AwaitingRetry,
+    Emitted,
     Finished,
     Frame,
     HandedOver,
@@ -19,6 +22,7 @@ from stoker.domain.runs import FlowRun, LogLine, TaskRun
 from stoker.domain.transitions import Command, Wish
 from stoker.services import limiting
 from stoker.services.changing import change, end_inner
+from stoker.services.happening import emitted, run_entered
 from stoker.services.limiting import Holder
 from stoker.services.unit import Unit
 
@@ -96,6 +100,7 @@ class _Ingest:
         if self._unit.records.insert_subflow(run):
             self._runs[run.id] = run
             self._created_runs.append(run)
+            run_entered(self._unit, run)
 
     def _end_orphan(self, run: FlowRun) -> None:
         """End a run whose beginning arrived after the end of the run that it was part of."""
@@ -132,8 +137,18 @@ class _Ingest:
                 change(self._unit, run, wish)
             case SlotsGivenBack(id):
                 limiting.give_back(self._unit, id, Holder(run_id=run.id))
+            case Emitted(event=event):
+                self._emitted(run, event)
             case SubflowCreated():
                 pass
+
+    def _emitted(self, run: FlowRun, event: EmitEvent) -> None:
+        try:
+            check_emitted(event)
+        except Invalid:
+            # What its own process did not refuse no flow has made; the others go on.
+            return
+        emitted(self._unit, event, run)
 
     def _handed_over(self, run: FlowRun, report: HandedOver) -> None:
         anatomy = run.anatomy

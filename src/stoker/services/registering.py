@@ -11,7 +11,9 @@ from stoker.domain.states import StateType
 from stoker.domain.transitions import Command, Wish
 from stoker.services import limiting
 from stoker.services.changing import change, crash_all
+from stoker.services.happening import host_told, worker_told
 from stoker.services.lookup import need_pool, need_queues
+from stoker.services.pool_health import look_at, workers_gone
 from stoker.services.unit import CancelOrder, ReadyHost, Unit
 
 
@@ -28,10 +30,14 @@ def register_worker(unit: Unit, worker: Worker, launched: Collection[str]) -> No
     records = unit.records
     need_pool(records, worker.pool)
     need_queues(records, worker.pool, worker.queues)
+    known = any(one.id == worker.id and not one.gone for one in records.workers(worker.pool))
     records.put_worker(worker)
     for host in records.hosts(worker.pool):
         if host.id in launched and host.worker_id != worker.id:
             _hand_over(unit, host, worker)
+    if not known:
+        worker_told(unit, worker, "started")
+    look_at(unit, worker.pool)
     unit.demand.add(worker.pool)
 
 
@@ -42,6 +48,8 @@ def drain_worker(unit: Unit, worker: Worker) -> None:
     """
     worker.draining = True
     unit.records.put_worker(worker)
+    worker_told(unit, worker, "draining")
+    look_at(unit, worker.pool)
     for host in unit.records.hosts(worker.pool):
         if host.worker_id != worker.id:
             continue
@@ -66,6 +74,7 @@ def adopt(unit: Unit, connected: Collection[str], is_gone: Callable[[Worker], bo
     workers = records.workers()
     gone = {one.id for one in workers if one.id not in connected and is_gone(one)}
     present = {one.id for one in workers} - gone
+    workers_gone(unit, [one for one in workers if one.id in gone])
     heirs = [one for one in workers if one.id in connected and not one.draining]
     needed: set[str] = set()
     for host in records.hosts():
@@ -134,6 +143,7 @@ def register_host(
     if not unit.records.leases_of(host_id):
         host.idle_since = unit.now
     unit.records.put_host(host)
+    host_told(unit, host, "up")
     unit.demand.add(host.pool)
     return host
 
@@ -282,6 +292,7 @@ def lost(unit: Unit, host_id: str, reason: str) -> Host | None:
     host.ended = unit.now
     host.message = reason
     records.put_host(host)
+    host_told(unit, host, "dead")
     for lease in records.leases_of(host_id):
         run = records.flow_run(lease.run_id)
         if run is not None:

@@ -16,6 +16,7 @@ from stoker.domain.templates import lane_of, resolve
 from stoker.ports.store import Records
 from stoker.services.cancelling import cancel
 from stoker.services.collisions import turn_away
+from stoker.services.happening import run_entered
 from stoker.services.lookup import need_deployment
 from stoker.services.unit import Unit
 
@@ -59,6 +60,8 @@ def submit(unit: Unit, requests: Sequence[StartRun]) -> list[FlowRun]:
             by_key[key] = run
         runs.append(run)
     unit.records.insert_runs(new, keys)
+    for run in new:
+        run_entered(unit, run)
     turn_away(unit, new)
     pools = {run.pool for run in new if run.pool is not None}
     unit.claimable |= pools

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from stoker.domain.fencing import workers_turn
 from stoker.domain.hosts import Host, HostState, ProcessIdentity
 from stoker.domain.pools import Worker
+from stoker.services.happening import host_told
 from stoker.services.registering import adopt, drain, lost
 from stoker.services.unit import Unit
 
@@ -101,6 +102,7 @@ def _silent(unit: Unit, host: Host, rules: SweepRules) -> bool:
         host.state = HostState.UNREACHABLE
         host.message = f"silent for {silent_for:.0f} s"
         unit.records.put_host(host)
+        host_told(unit, host, "unreachable")
         unit.demand.add(host.pool)
     return watched and silent_for > workers_turn(fence)
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from stoker.domain.concurrency import LimitKind
+from stoker.domain.events import Event
 from stoker.domain.jobs import Job
 from stoker.domain.pools import HostTerms
 from stoker.domain.runs import FlowRun
@@ -87,6 +88,10 @@ class Unit:
         terms: What hosts go by from now on, by host.
         used: Hosts that were given the one run that they take.
         logged: Runs with new log lines.
+        events: What it tells; `close` writes them.
+        depth: How many automations lie behind it.
+        outbox: Whether there are new deliveries.
+        automations: Whether automations were changed.
         scheduled: Whether runs were stored that are due later.
         rescheduled: Whether schedules or backfills were made or changed.
         freed: Limits in which there may be room now.
@@ -106,8 +111,18 @@ class Unit:
     terms: dict[str, HostTerms] = field(default_factory=dict[str, HostTerms])
     used: set[str] = field(default_factory=set[str])
     logged: set[str] = field(default_factory=set[str])
+    events: list[Event] = field(default_factory=list[Event])
+    depth: int = 0
+    outbox: bool = False
+    automations: bool = False
+
     scheduled: bool = False
     rescheduled: bool = False
     freed: set[LimitName] = field(default_factory=set[LimitName])
     granted: list[str] = field(default_factory=list[str])
     given_up: list[str] = field(default_factory=list[str])
+
+    def close(self) -> None:
+        """Write what is written once, at the end of the transaction."""
+        if self.events:
+            self.records.add_events(self.events)

@@ -528,6 +528,7 @@ def test_a_host_that_was_used_up_while_it_said_hello_again_is_told_to_leave(side
         granter=cast(Any, None),
         provisioner=Provisioner(side.dispatcher, side.clock),
         sweeper=cast(Any, None),
+        feed=cast(Any, None),
         clock=side.clock,
         version="1",
         home="",

@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Protocol, TypeVar
 
+from stoker.ports.store.automations import AutomationRecords
 from stoker.ports.store.catalogue import CatalogueRecords
+from stoker.ports.store.events import EventRecords
 from stoker.ports.store.hosts import HostRecords
 from stoker.ports.store.leases import LeaseRecords, PoolUsage
 from stoker.ports.store.limits import DroppedSlots, LimitRecords
@@ -36,6 +38,8 @@ class Records(
     CatalogueRecords,
     HostRecords,
     ScheduleRecords,
+    EventRecords,
+    AutomationRecords,
     Protocol,
 ):
     """What can be read and changed within one transaction. All methods block."""

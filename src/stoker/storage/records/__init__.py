@@ -1,6 +1,8 @@
 """The store's records, read and changed by named queries: one implementation for each database."""
 
+from stoker.storage.records.automations import Automations
 from stoker.storage.records.catalogue import Catalogue
+from stoker.storage.records.events import Events
 from stoker.storage.records.hosts import Hosts
 from stoker.storage.records.leases import Leases
 from stoker.storage.records.limits import Limits
@@ -10,5 +12,7 @@ from stoker.storage.records.schedules import Schedules
 from stoker.storage.records.traces import Traces
 
 
-class SqlRecords(Runs, Traces, Queues, Leases, Limits, Catalogue, Hosts, Schedules):
+class SqlRecords(
+    Runs, Traces, Queues, Leases, Limits, Catalogue, Hosts, Schedules, Events, Automations
+):
     """`Records` over a session whose transaction somebody else begins and ends."""

@@ -8,7 +8,9 @@ from typing import Any, TypeVar
 
 from stoker.domain.errors import Unavailable
 from stoker.ports.store import Records
+from stoker.testing.memory.automations import Automations
 from stoker.testing.memory.catalogue import Catalogue
+from stoker.testing.memory.events import Events
 from stoker.testing.memory.hosts import Hosts
 from stoker.testing.memory.leases import Leases
 from stoker.testing.memory.limits import Limits
@@ -21,7 +23,9 @@ from stoker.testing.memory.traces import Traces
 T = TypeVar("T")
 
 
-class MemoryRecords(Runs, Traces, Queues, Leases, Limits, Catalogue, Hosts, Schedules):
+class MemoryRecords(
+    Runs, Traces, Queues, Leases, Limits, Catalogue, Hosts, Schedules, Events, Automations
+):
     """`Records` over tables in memory."""
 
 

@@ -7,14 +7,18 @@ from typing import Any, Generic, TypeVar
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from stoker.domain.automations import Automation
 from stoker.domain.concurrency import Limit, LimitKind, SlotLease
+from stoker.domain.deliveries import Delivery
 from stoker.domain.deployments import Deployment
+from stoker.domain.events import Event
 from stoker.domain.hosts import Host
 from stoker.domain.leases import Lease
 from stoker.domain.pools import Worker, WorkPool, WorkQueue
 from stoker.domain.runs import FlowRun, StoredLogLine, TaskRun
 from stoker.domain.schedules import Backfill, DeploymentSchedule
 from stoker.domain.states import StateRecord
+from stoker.domain.windows import Window
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -96,6 +100,11 @@ class Tables(Struct, kw_only=True):
     slots: Table[tuple[str, str], SlotLease] = field(
         default_factory=Table[tuple[str, str], SlotLease]
     )
+    events: Table[int, Event] = field(default_factory=Table[int, Event])
+    automations: Table[str, Automation] = field(default_factory=Table[str, Automation])
+    windows: Table[tuple[str, str], Window] = field(default_factory=Table[tuple[str, str], Window])
+    readers: Table[str, int] = field(default_factory=Table[str, int])
+    outbox: Table[str, Delivery] = field(default_factory=Table[str, Delivery])
 
     def saved(self) -> dict[str, Any]:
         """What `restore` takes: the tables as they are now."""

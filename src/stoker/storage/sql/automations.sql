@@ -1,0 +1,2 @@
+-- All automations by name.
+SELECT record FROM automations ORDER BY name

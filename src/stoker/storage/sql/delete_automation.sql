@@ -1,0 +1,2 @@
+-- Forget an automation.
+DELETE FROM automations WHERE id = ?

@@ -1,0 +1,2 @@
+-- One delivery.
+SELECT record FROM outbox WHERE id = ?

@@ -1,0 +1,2 @@
+-- The id of the newest event.
+SELECT max(id) FROM events

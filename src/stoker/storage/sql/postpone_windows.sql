@@ -1,0 +1,2 @@
+-- Let no window be over before a time.
+UPDATE automation_windows SET due = :until WHERE due < :until

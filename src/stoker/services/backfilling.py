@@ -16,7 +16,7 @@ from stoker.domain.timing import occurrences
 from stoker.ports.store import Records
 from stoker.services.cancelling import cancel
 from stoker.services.scheduler import AUTO
-from stoker.services.scheduling import lock_of
+from stoker.services.scheduling import TRIES, lock_of
 from stoker.services.submission import Occurrence, submit_occurrences
 from stoker.services.unit import Unit
 
@@ -95,8 +95,8 @@ def begin(unit: Unit, deployment: Deployment, plan: Plan) -> Backfill:
     key = _key(deployment, plan)
     there = unit.records.backfill(key)
     if there is not None:
-        state = "RUNNING" if there.state == "CANCELLED" else there.state
-        return _store(unit, replace(there, limit=plan.limit, state=state, updated=unit.now))
+        state = "RUNNING" if there.state == "CANCELLED" else None
+        return _change(unit, there, state, plan.limit)
     check_parameters(deployment, plan)
     new = Backfill(
         id=new_id(unit.now),
@@ -113,7 +113,9 @@ def begin(unit: Unit, deployment: Deployment, plan: Plan) -> Backfill:
         created=unit.now,
         updated=unit.now,
     )
-    return _store(unit, new)
+    unit.records.put_backfill(new)
+    unit.rescheduled = True
+    return new
 
 
 def check_parameters(deployment: Deployment, plan: Plan) -> None:
@@ -149,7 +151,7 @@ def advance(unit: Unit, backfill_id: str) -> int:
         return 0
     deployment = unit.records.deployment(one.deployment_id)
     if deployment is None:
-        _stop(unit, moved)
+        _change(unit, moved, "CANCELLED")
         return 0
     submit_occurrences(unit, [_request(unit, one, deployment, instant) for instant in instants])
     return len(instants)
@@ -178,7 +180,7 @@ def cancel_backfill(unit: Unit, backfill_id: str) -> Backfill:
     unit.records.lock(lock_of(one.deployment_id))
     one = need_backfill(unit.records, backfill_id)
     if one.state == "RUNNING":
-        one = _stop(unit, one)
+        one = _change(unit, one, "CANCELLED")
     for run_id in unit.records.queued_occurrences(one.id):
         cancel(unit, run_id, "its backfill was cancelled")
     return one
@@ -188,7 +190,7 @@ def cancel_all(unit: Unit, deployment: Deployment) -> None:
     """Stop the backfills of a deployment that is deleted."""
     for one in unit.records.backfills_running():
         if one.deployment_id == deployment.id:
-            _stop(unit, one)
+            _change(unit, one, "CANCELLED")
 
 
 def need_backfill(records: Records, backfill_id: str) -> Backfill:
@@ -201,15 +203,17 @@ def need_backfill(records: Records, backfill_id: str) -> Backfill:
     return found
 
 
-def _stop(unit: Unit, one: Backfill) -> Backfill:
-    return _store(unit, replace(one, state="CANCELLED", updated=unit.now))
-
-
-def _store(unit: Unit, one: Backfill) -> Backfill:
-    if not unit.records.put_backfill(one):
-        raise Conflict(f"backfill {one.id} has gone on at this moment; try again")
-    unit.rescheduled = True
-    return one
+def _change(
+    unit: Unit, one: Backfill, state: str | None = None, limit: int | None = None
+) -> Backfill:
+    for _ in range(TRIES):
+        changed = replace(one, state=state or one.state, limit=limit or one.limit, updated=unit.now)
+        if unit.records.put_backfill(changed):
+            unit.rescheduled = True
+            return changed
+        # It has gone on since it was read; nobody else changes it, while its lock is held.
+        one = need_backfill(unit.records, one.id)
+    raise Conflict(f"backfill {one.id} goes on without a break; try again")
 
 
 def _key(deployment: Deployment, plan: Plan) -> str:

@@ -19,6 +19,10 @@ MOST = 100
 """Schedules of a deployment."""
 
 
+TRIES = 5
+"""How often a change is tried that comes across a schedule's firing."""
+
+
 def lock_of(deployment_id: str) -> str:
     """The lock of who changes a deployment's schedules or backfills."""
     return f"agenda:{deployment_id}"
@@ -77,7 +81,7 @@ def replace_all(unit: Unit, deployment: Deployment, schedules: Sequence[Schedule
         if before is None:
             _store(unit, _new(unit, deployment, slug, schedule))
         elif before.schedule != replace(schedule, slug=slug):
-            _store(unit, _changed(before, replace(schedule, slug=slug), unit.now))
+            _change(unit, before, replace(schedule, slug=slug))
     for gone in there.values():
         unit.records.delete_schedule(gone.id)
 
@@ -94,7 +98,7 @@ def set_active(
     one = need_schedule(unit.records, deployment, slug)
     if one.schedule.active == active:
         return one
-    return _store(unit, _changed(one, replace(one.schedule, active=active), unit.now))
+    return _change(unit, one, replace(one.schedule, active=active))
 
 
 def delete(unit: Unit, deployment: Deployment, slug: str) -> None:
@@ -172,8 +176,18 @@ def _changed(one: DeploymentSchedule, schedule: Schedule, now: float) -> Deploym
     )
 
 
+def _change(unit: Unit, one: DeploymentSchedule, schedule: Schedule) -> DeploymentSchedule:
+    for _ in range(TRIES):
+        changed = _changed(one, schedule, unit.now)
+        if unit.records.put_schedule(changed):
+            unit.rescheduled = True
+            return changed
+        # It has fired since it was read; nobody else changes it, while its lock is held.
+        one = unit.records.schedule(one.id) or one
+    raise Conflict(f"schedule {one.slug!r} fires without a break; try again")
+
+
 def _store(unit: Unit, one: DeploymentSchedule) -> DeploymentSchedule:
-    if not unit.records.put_schedule(one):
-        raise Conflict(f"schedule {one.slug!r} has fired at this moment; try again")
+    unit.records.put_schedule(one)
     unit.rescheduled = True
     return one

@@ -25,6 +25,7 @@ from stoker.couriers.courier import OutsideCourier
 from stoker.domain.database_urls import SQLITE, is_postgres, masked
 from stoker.domain.errors import Conflict, Invalid, StokerError, Unavailable
 from stoker.domain.hosts import ProcessIdentity
+from stoker.ports.clock import Clock
 from stoker.ports.store import Store
 from stoker.process_identity import identify, is_alive, this_machine
 from stoker.services.automating import Automator
@@ -33,7 +34,10 @@ from stoker.services.delivering import Deliverer
 from stoker.services.dispatcher import Dispatcher
 from stoker.services.event_feed import EventFeed
 from stoker.services.granting import Granter
+from stoker.services.hearing import Hearing
 from stoker.services.links import linking
+from stoker.services.members import Members, join
+from stoker.services.peers import Peers
 from stoker.services.promoting import Promoter
 from stoker.services.provisioner import Provisioner
 from stoker.services.scheduler import Scheduler
@@ -93,15 +97,27 @@ def serve(settings: Settings) -> None:
     if not is_postgres(settings.database_url):
         # Before the lock: there it might hold for this machine alone, or wait for ever.
         refuse_network(database_path(settings))
-    with _lock(settings.home) as claim_home:
-        listener = _bind(settings.server_host, settings.server_port)
-        with listener:
-            store = open_store(settings)
-            try:
-                claim_home(_url(listener))
-                _uvloop_run(_serve(settings, store, listener))
-            finally:
-                store.close()
+        with _lock(settings.home, "server") as claim_home:
+            listener = _bind(settings.server_host, settings.server_port)
+            with listener:
+                _open_and_serve(settings, listener, claim_home)
+        return
+    with _bind(settings.server_host, settings.server_port) as listener:
+        # Others may run on this home, each on a port of its own.
+        port = listener.getsockname()[1]
+        with _lock(settings.home, f"server-{port}") as claim_home:
+            _open_and_serve(settings, listener, claim_home)
+
+
+def _open_and_serve(
+    settings: Settings, listener: socket.socket, claim_home: Callable[[str], None]
+) -> None:
+    store = open_store(settings)
+    try:
+        claim_home(_url(listener))
+        _uvloop_run(_serve(settings, store, listener))
+    finally:
+        store.close()
 
 
 def _need_key(settings: Settings) -> None:
@@ -127,9 +143,9 @@ def _is_loopback(host: str) -> bool:
 
 
 @contextmanager
-def _lock(home: Path) -> Generator[Callable[[str], None]]:
-    """Hold the home's lock; yields what writes the server's address beside it."""
-    lock, file = home / "server.lock", home / "server.json"
+def _lock(home: Path, name: str) -> Generator[Callable[[str], None]]:
+    """Hold a lock of the home; yields what writes the server's address beside it."""
+    lock, file = home / f"{name}.lock", home / f"{name}.json"
     handle = _open_lock(home, lock)
     try:
 
@@ -219,8 +235,14 @@ def _uvloop_run(main: Awaitable[None]) -> None:
 
 
 async def _serve(settings: Settings, store: Store, listener: socket.socket) -> None:
-    clock = SystemClock()
-    dispatcher = Dispatcher(store, clock, ack_timeout=settings.ack_timeout)
+    members, clock = await join(
+        store,
+        SystemClock(),
+        address=_url(listener),
+        version=__version__,
+        pace=settings.heartbeat,
+    )
+    dispatcher = Dispatcher(store, clock, ack_timeout=settings.ack_timeout, members=members)
     granter = Granter(dispatcher, clock)
     provisioner = Provisioner(dispatcher, clock)
     promoter = Promoter(dispatcher, clock)
@@ -232,7 +254,6 @@ async def _serve(settings: Settings, store: Store, listener: socket.socket) -> N
         pace=settings.sweep,
         lease=settings.lease,
         launch_timeout=settings.launch_timeout,
-        worker_ids=lambda: provisioner.worker_ids,
         is_dead=_is_dead,
         end_host=provisioner.end_host,
     )
@@ -280,6 +301,8 @@ async def _serve(settings: Settings, store: Store, listener: socket.socket) -> N
         asyncio.create_task(_keep_running("automator", automator.run, clock)),
         asyncio.create_task(_keep_running("deliverer", deliverer.run, clock)),
     ]
+    if isinstance(members, Members):
+        services += _replicate(store, members, dispatcher, provisioner, clock)
     # What the imports made lives for ever: the collector need not look at it again.
     gc.collect()
     gc.freeze()
@@ -299,6 +322,20 @@ async def _serve(settings: Settings, store: Store, listener: socket.socket) -> N
         for service in services:
             service.cancel()
         await asyncio.gather(*services, return_exceptions=True)
+        if isinstance(members, Members):
+            await members.leave()
+
+
+def _replicate(
+    store: Store, members: Members, dispatcher: Dispatcher, provisioner: Provisioner, clock: Clock
+) -> list[asyncio.Task[None]]:
+    """Have this server and the others of its store tell each other what they commit."""
+    peers = Peers(store, members, clock)
+    Hearing(dispatcher, provisioner, members).join(peers)
+    return [
+        asyncio.create_task(_keep_running("heartbeat", members.run, clock)),
+        asyncio.create_task(_keep_running("exchange of news", peers.run, clock)),
+    ]
 
 
 class _Server(uvicorn.Server):
@@ -324,7 +361,7 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _keep_running(name: str, loop: Callable[[], Awaitable[None]], clock: SystemClock) -> None:
+async def _keep_running(name: str, loop: Callable[[], Awaitable[None]], clock: Clock) -> None:
     """Run one of the server's loops for ever; one that fails is said, once, and tried again."""
     said = ""
     while True:

@@ -11,6 +11,7 @@ from stoker.api.context import Context
 from stoker.api.schedules import checked
 from stoker.domain.deployments import Code, Deployment
 from stoker.services import administration
+from stoker.services.peers import News
 from stoker.services.unit import Unit
 from stoker.services.warming import wanted_codes
 
@@ -25,6 +26,7 @@ async def put_deployment(context: Context, deployment: Deployment) -> Deployment
     await checked(deployment.schedules or [])
     stored, codes = await context.dispatcher.transact(work)
     context.dispatcher.warm(stored.pool, stored.lane, codes)
+    context.dispatcher.tell(News(warm={(stored.pool, stored.lane)}))
     return stored
 
 

@@ -17,7 +17,8 @@ from stoker.ports.store import Records, RunFilter
 from stoker.services import lending
 from stoker.services.cancelling import cancel
 from stoker.services.dispatcher import need_run, patience
-from stoker.services.explaining import explain
+from stoker.services.explaining import Outlook, explain
+from stoker.services.launching import outlook_of
 from stoker.services.submission import submit
 from stoker.services.unit import Unit
 from stoker.wire.http import RunIds, RunPage, StartRuns
@@ -103,11 +104,15 @@ class FlowRuns(Controller):
     @get("/{run_id:str}", opt=scope("runs:read"), summary="Read a run")
     async def read(self, context: NamedDependency[Context], run_id: FromPath[str]) -> FlowRun:
         """Return the run, with why it waits where it does."""
-        now, outlook = context.clock.now(), context.provisioner.outlook
+        now = context.clock.now()
 
         def work(records: Records) -> FlowRun:
             run = need_run(records, run_id)
-            run.waiting_for = explain(records, run, outlook, now)
+            if run.state.type is StateType.SCHEDULED and run.pool is not None:
+                outlook = outlook_of(records, run.pool, now)
+                run.waiting_for = explain(records, run, outlook, now)
+            else:
+                run.waiting_for = explain(records, run, Outlook(), now)
             return run
 
         return await context.dispatcher.read(work)

@@ -18,6 +18,7 @@ from stoker.api.sockets import Outgoing, Socket, converse
 from stoker.domain.deployments import Code
 from stoker.domain.errors import Conflict, Invalid, StokerError
 from stoker.domain.hosts import Host, HostState, HostZygote
+from stoker.domain.ids import new_id
 from stoker.domain.jobs import Job
 from stoker.domain.pools import HostTerms, WorkPool
 from stoker.domain.requests import (
@@ -30,7 +31,7 @@ from stoker.domain.requests import (
     StartRun,
 )
 from stoker.domain.runs import FlowRun
-from stoker.services import registering
+from stoker.services import launching, registering
 from stoker.services.dispatcher import need_run
 from stoker.services.intake import take_in
 from stoker.services.limiting import Holder
@@ -124,6 +125,7 @@ class HostConversation:
         self._dispatcher = context.dispatcher
         self._link = link
         self._host: Host | None = None
+        self._connection = new_id(context.clock.now())
         self._terms = WorkPool(id="", name="").terms
         self._tasks: set[asyncio.Task[None]] = set()
         self._forgotten: dict[int, asyncio.Future[None]] = {}
@@ -132,7 +134,6 @@ class HostConversation:
         """The connection is gone."""
         if self._host is not None:
             self._dispatcher.disconnect(self._host.id, self._link)
-            self._context.provisioner.poke(self._host.pool)
         for task in self._tasks:
             task.cancel()
 
@@ -156,7 +157,7 @@ class HostConversation:
             case HostHeartbeat(at=at):
                 return await self._heartbeat(host, at)
             case ZygoteChanged():
-                self._zygote(host, message)
+                await self._zygote(host, message)
             case TermsTaken(fence_after=fence_after):
                 await self._dispatcher.transact(
                     lambda unit: registering.terms_taken(unit, host.id, fence_after)
@@ -202,35 +203,40 @@ class HostConversation:
             return False
         until = self._context.clock.now() + self._context.lease
 
-        def work(unit: Unit) -> tuple[Host, list[Code], HostTerms, bool]:
+        def work(unit: Unit) -> tuple[Host, list[Code], HostTerms]:
             before = unit.records.host(hello.host_id)
             first = before is not None and before.registered is None
-            host = registering.register_host(unit, hello.host_id, hello.token, hello.process, until)
+            host = registering.register_host(
+                unit, hello.host_id, hello.token, hello.process, until, self._connection
+            )
+            if first:
+                launching.registered(unit, host)
             if hello.version and hello.version != self._context.version:
                 versions = f"it runs Stoker {hello.version}, the server {self._context.version}"
                 registering.worn(unit, host.id, versions)
             codes = wanted_codes(unit.records, host.pool, host.lane)
-            return host, codes, _terms(unit, host), first
+            return host, codes, _terms(unit, host)
 
         try:
-            host, codes, self._terms, first = await self._dispatcher.transact(work)
+            host, codes, self._terms = await self._dispatcher.transact(work)
         except Conflict as error:
             final = not isinstance(error, NotYet)
             self._link.send(HostRefused(reason=str(error), final=final))
             return False
         self._host = host
-        self._dispatcher.connect(host.id, self._link)
-        if first:
-            self._context.provisioner.registered(host)
+        self._dispatcher.connect(host.id, self._link, self._connection)
         welcome = HostWelcome(heartbeat=self._context.heartbeat, terms=self._terms, warm=codes)
         self._link.send(welcome)
         if host.state is HostState.DRAINING and not host.once:
             self._link.drain()
         return True
 
-    def _zygote(self, host: Host, changed: ZygoteChanged) -> None:
+    async def _zygote(self, host: Host, changed: ZygoteChanged) -> None:
         if changed.state == "gone":
             self._dispatcher.zygote_gone(host.id, changed.key)
+            await self._dispatcher.transact(
+                lambda unit: unit.records.drop_zygotes(host.id, changed.key)
+            )
             return
         zygote = HostZygote(
             host_id=host.id,
@@ -240,7 +246,16 @@ class HostConversation:
             message=changed.message,
             faults=changed.faults,
         )
-        self._dispatcher.zygote(zygote)
+        forgotten = self._dispatcher.zygote(zygote)
+
+        def work(unit: Unit) -> None:
+            unit.records.put_zygote(zygote)
+            for key in forgotten:
+                unit.records.drop_zygotes(host.id, key)
+            # It may be as warm now as the one that it replaces.
+            unit.demand.add(host.pool)
+
+        await self._dispatcher.transact(work)
 
     async def _holding(self, host: Host, runs: list[tuple[str, int]]) -> None:
         """Compare what both sides hold; then the host may be given runs."""
@@ -251,6 +266,7 @@ class HostConversation:
             stored = unit.records.host(host.id) or host
             has_runs = bool(unit.records.leases_of(host.id))
             ready = registering.ready_host(unit, stored)
+            ready.connection = self._connection
             return ready, stored.state, _terms(unit, stored), has_runs
 
         ready, state, terms, has_runs = await self._dispatcher.transact(compare)
@@ -263,9 +279,7 @@ class HostConversation:
                 self._link.drain()
             return
         self._dispatcher.add(ready, self._link)
-        await self._dispatcher.transact(lambda unit: unit.claimable.add(host.pool))
-        # With it others may be replaced.
-        self._context.provisioner.poke(host.pool)
+        await self._dispatcher.transact(lambda unit: _note_ready(unit, host.pool), tells=False)
 
     async def _heartbeat(self, host: Host, at: float) -> bool:
         until = self._context.clock.now() + self._context.lease
@@ -337,6 +351,12 @@ class HostConversation:
             case AcquireSlots():
                 holder = Holder(run_id=request.run_id, attempt=request.attempt)
                 return await self._context.granter.acquire(body, holder, forgotten)
+
+
+def _note_ready(unit: Unit, pool: str) -> None:
+    unit.claimable.add(pool)
+    # With it others may be replaced.
+    unit.demand.add(pool)
 
 
 def _terms(unit: Unit, host: Host) -> HostTerms:

@@ -15,6 +15,7 @@ from stoker.domain.hosts import HostZygote
 from stoker.domain.pools import WorkPool, WorkQueue
 from stoker.ports.store import Records
 from stoker.services import administration
+from stoker.services.launching import connected_workers
 from stoker.services.lookup import need_pool
 from stoker.wire.http import (
     KnobChanges,
@@ -26,17 +27,14 @@ from stoker.wire.http import (
 )
 
 
-def detail(
-    records: Records, pool: WorkPool, connected: Sequence[str], zygotes: Sequence[HostZygote]
-) -> PoolDetail:
+def detail(records: Records, pool: WorkPool, now: float) -> PoolDetail:
     """What a pool is doing: its connected workers, its hosts and their zygotes, its runs."""
     hosts = records.hosts(pool.name)
-    ids = {host.id for host in hosts}
-    held = [one for one in zygotes if one.host_id in ids]
+    held = records.zygotes(pool.name)
     return PoolDetail(
         pool=pool,
         queues=records.queues(pool.name),
-        workers=[one for one in records.workers(pool.name) if one.id in connected],
+        workers=connected_workers(records, now, pool.name),
         hosts=hosts,
         zygotes=held,
         unsafe=unsafe_codes(records, pool, held),
@@ -97,17 +95,17 @@ class WorkPools(Controller):
     @get("/", opt=scope("pools:read"), summary="List work pools")
     async def list_all(self, context: NamedDependency[Context]) -> list[PoolDetail]:
         """Return all, with what they are doing."""
-        connected, zygotes = context.provisioner.worker_ids, context.dispatcher.zygotes
+        now = context.clock.now()
         return await context.dispatcher.read(
-            lambda records: [detail(records, pool, connected, zygotes) for pool in records.pools()]
+            lambda records: [detail(records, pool, now) for pool in records.pools()]
         )
 
     @get("/{name:str}", opt=scope("pools:read"), summary="Read a work pool")
     async def read(self, context: NamedDependency[Context], name: FromPath[str]) -> PoolDetail:
         """Return one, with what it is doing."""
-        connected, zygotes = context.provisioner.worker_ids, context.dispatcher.zygotes
+        now = context.clock.now()
         return await context.dispatcher.read(
-            lambda records: detail(records, need_pool(records, name), connected, zygotes)
+            lambda records: detail(records, need_pool(records, name), now)
         )
 
     @patch("/{name:str}", opt=scope("pools:write"), summary="Change a work pool")

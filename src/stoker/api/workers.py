@@ -6,16 +6,16 @@ from collections.abc import Sequence
 import msgspec
 from litestar import websocket
 from litestar.di import NamedDependency
-from msgspec.structs import replace
 
 from stoker.api.access import scope
 from stoker.api.context import Context
 from stoker.api.salvage import salvage
 from stoker.api.sockets import Outgoing, Socket, converse
 from stoker.domain.errors import NotFound
-from stoker.domain.hosts import Host, HostOrder
+from stoker.domain.hosts import HostOrder
+from stoker.domain.ids import new_id
 from stoker.domain.pools import Worker, WorkPool
-from stoker.services import registering
+from stoker.services import launching, registering
 from stoker.services.intake import take_in
 from stoker.services.lookup import need_pool
 from stoker.services.unit import Unit
@@ -92,7 +92,7 @@ class _Conversation:
             return isinstance(message, WorkerHello) and await self._hello(message)
         match message:
             case WorkerHeartbeat():
-                await self._heartbeat(worker)
+                return await self._heartbeat(worker)
             case HostLaunched(host_id=host_id, process=process, token_hash=token_hash):
                 await self._dispatcher.transact(
                     lambda unit: registering.launched(unit, host_id, process, token_hash)
@@ -102,8 +102,6 @@ class _Conversation:
             case SpooledFrames(host_id=host_id, frames=frames):
                 await take_in(self._dispatcher, host_id, frames)
             case WorkerDraining():
-                # The plan first: what it orders before the transaction is given up in that.
-                self._provisioner.drain_worker(worker.id)
                 await self._dispatcher.transact(lambda unit: registering.drain_worker(unit, worker))
             case WorkerHello():
                 return False
@@ -135,6 +133,8 @@ class _Conversation:
             limit=hello.limit,
             started=now,
             last_seen=now,
+            server_id=self._dispatcher.members.id,
+            connection=new_id(now),
         )
 
         def work(unit: Unit) -> WorkPool:
@@ -156,14 +156,13 @@ class _Conversation:
         await self._context.sweeper.once()
         return True
 
-    async def _heartbeat(self, worker: Worker) -> None:
-        seen = replace(worker, last_seen=self._context.clock.now())
-        await self._dispatcher.transact(lambda unit: unit.records.put_worker(seen))
+    async def _heartbeat(self, worker: Worker) -> bool:
+        return await self._dispatcher.transact(lambda unit: registering.worker_seen(unit, worker))
 
     async def _lost(self, host_id: str, reason: str) -> None:
-        def work(unit: Unit) -> Host | None:
-            return registering.lost(unit, host_id, reason)
+        def work(unit: Unit) -> None:
+            host = registering.lost(unit, host_id, reason)
+            if host is not None and host.registered is None:
+                launching.failed(unit, host, reason)
 
-        host = await self._dispatcher.transact(work)
-        if host is not None and host.registered is None:
-            self._provisioner.failed(host, reason)
+        await self._dispatcher.transact(work)

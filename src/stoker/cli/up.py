@@ -11,6 +11,7 @@ from stoker import settings
 from stoker.cli.server import PORT
 from stoker.client.discovery import live_server
 from stoker.client.http import Api
+from stoker.domain.database_urls import is_postgres
 from stoker.domain.errors import Conflict
 from stoker.domain.pools import WarmKnobs
 from stoker.settings import Settings
@@ -30,7 +31,7 @@ def up(host: str | None, port: int | None, pool: str, limit: int | None) -> None
     """
     found = settings.load()
     url = live_server(found.home)
-    if url is not None:
+    if url is not None and not is_postgres(found.database_url):
         raise Conflict(
             f"a server runs on {found.home} already, at {url}; "
             "stop it first, or set STOKER_HOME to another folder"

@@ -12,7 +12,7 @@ from stoker.process_identity import is_alive, this_machine
 
 
 class ServerFile(Struct, kw_only=True):
-    """What a live server writes to ``<home>/server.json``.
+    """What a live server writes to ``<home>/server.json``, or ``server-PORT.json`` of several.
 
     Attributes:
         url: Where it listens.
@@ -27,28 +27,49 @@ class ServerFile(Struct, kw_only=True):
     boot_id: str
 
 
-def live_server(home: Path) -> str | None:
-    """Return the URL of the server that runs on a home, or None.
+def live_server(home: Path, pid: int | None = None) -> str | None:
+    """Return the URL of a server that runs on a home, or None.
 
     The file alone proves nothing, since a killed server leaves it; the process that it names
     must live, be no later one with the same pid, and the lock be held.
+
+    Args:
+        home: The folder.
+        pid: The server's process, where it must be that one: several may run on one home if
+            their database is none of the home's.
 
     Example:
         >>> live_server(Path("/nonexistent")) is None
         True
     """
-    server = read_server_file(home)
-    # The lock is tried only beside a live process: trying takes it for a moment, which a
-    # server that starts would take for another server.
-    if server is None or not lives(server) or not _locked(home / "server.lock"):
-        return None
-    return server.url
+    for file in _server_files(home):
+        server = _read(file)
+        # The lock is tried only beside a live process: trying takes it for a moment, which a
+        # server that starts would take for another server.
+        if (
+            server is not None
+            and pid in (None, server.pid)
+            and lives(server)
+            and _locked(file.with_suffix(".lock"))
+        ):
+            return server.url
+    return None
 
 
 def read_server_file(home: Path) -> ServerFile | None:
-    """Return what the last server of a home wrote, or None; it may be gone."""
+    """Return what a server of a home wrote, of one that lives if there is one; or None."""
+    servers = [server for file in _server_files(home) if (server := _read(file)) is not None]
+    return next(filter(lives, servers), servers[0] if servers else None)
+
+
+def _server_files(home: Path) -> list[Path]:
+    """Of the one server of an embedded database, and of those that share another one."""
+    return [home / "server.json", *sorted(home.glob("server-*.json"))]
+
+
+def _read(file: Path) -> ServerFile | None:
     try:
-        return msgspec.json.decode((home / "server.json").read_bytes(), type=ServerFile)
+        return msgspec.json.decode(file.read_bytes(), type=ServerFile)
     except (OSError, msgspec.MsgspecError):
         return None
 

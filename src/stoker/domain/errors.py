@@ -23,6 +23,10 @@ class Conflict(StokerError):
     status = 409
 
 
+class Outrun(Conflict):
+    """Somebody else changed a record since it was read: what was to be done can be tried again."""
+
+
 class Invalid(StokerError):
     """The request is wrong in itself: unknown parameters, impossible values."""
 

@@ -52,6 +52,7 @@ class Host(Struct, kw_only=True):
         replaces: The worn host that it was ordered to replace.
         fence_after: Seconds of silence after which it ends its runs, as it was told last.
         infrastructure: The resolved job configuration of its lane.
+        connection: Its last connection to a server: runs are claimed for it on that one alone.
     """
 
     id: str
@@ -75,6 +76,7 @@ class Host(Struct, kw_only=True):
     replaces: str | None = None
     fence_after: float = 0.0
     infrastructure: dict[str, Any] = field(default_factory=dict[str, Any])
+    connection: str = ""
 
     @property
     def is_present(self) -> bool:

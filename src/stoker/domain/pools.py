@@ -175,6 +175,8 @@ class Worker(Struct, kw_only=True):
         last_seen: Last heartbeat, seconds since the epoch.
         draining: It launches nothing any more.
         gone: It has ended; kept while hosts name it.
+        server_id: The server that holds its socket; empty where none does.
+        connection: Which of its connections that is.
     """
 
     id: str
@@ -188,3 +190,5 @@ class Worker(Struct, kw_only=True):
     last_seen: float = 0.0
     draining: bool = False
     gone: bool = False
+    server_id: str = ""
+    connection: str = ""

@@ -94,6 +94,7 @@ def delete_pool(unit: Unit, name: str) -> None:
         # Of deployments that have moved to another pool.
         for run in unit.records.queued(name, count.queue, count.lane, count.runs):
             cancel(unit, run.id, "its work pool was deleted")
+    unit.records.delete_launches(name)
     unit.records.delete_pool(name)
     pool_told(unit, name, "deleted")
     unit.demand.add(name)

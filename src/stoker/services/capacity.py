@@ -18,8 +18,8 @@ from stoker.domain.warm_policy import (
 from stoker.ports.store import Records
 from stoker.services.demand import claimable, useful
 from stoker.services.lanes import Lane, lanes_of
-from stoker.services.replacing import PATIENCE, Warmth, may_go, pairs_of
-from stoker.services.unit import ReadyHost, Unit
+from stoker.services.replacing import PATIENCE, Holder, Warmth, may_go, pairs_of
+from stoker.services.unit import Unit
 from stoker.services.warming import wanted_codes
 
 
@@ -44,7 +44,7 @@ def plan(
     pool_name: str,
     workers: Sequence[Worker],
     blocked: Mapping[str, float],
-    ready: Mapping[str, ReadyHost],
+    ready: Mapping[str, Holder],
 ) -> Plan:
     """Order hosts for a pool's lanes, and drain those that are replaced or not wanted any more.
 
@@ -57,9 +57,10 @@ def plan(
         workers: Its connected workers.
         blocked: By lane, until when nothing is launched (seconds since the epoch), since
             launches failed.
-        ready: Hosts that may be given runs, by id.
+        ready: What the pool's hosts hold, by id.
     """
     result = Plan([])
+    unit.records.lock(f"pool:{pool_name}")
     pool = unit.records.pool(pool_name)
     if pool is None:
         return result
@@ -106,7 +107,7 @@ class _Planner:
         result: Plan,
         served: set[tuple[str, ...]],
         lanes: set[str],
-        ready: Mapping[str, ReadyHost],
+        ready: Mapping[str, Holder],
     ) -> None:
         records = unit.records
         self._unit = unit

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from stoker.domain.errors import Conflict
+from stoker.domain.errors import Outrun
 from stoker.domain.hosts import Host, HostState
 from stoker.domain.runs import FlowRun
 from stoker.domain.transitions import Command, Rejected, Wish, decide
@@ -17,7 +17,7 @@ def change(unit: Unit, run: FlowRun, wish: Wish) -> Rejected | None:
     """Make a wish come true, in the store and in ``run``; or say why not.
 
     Raises:
-        Conflict: Somebody else changed the run since it was read.
+        Outrun: Somebody else changed the run since it was read.
     """
     decided = decide(run, wish)
     if isinstance(decided, Rejected):
@@ -28,7 +28,7 @@ def change(unit: Unit, run: FlowRun, wish: Wish) -> Rejected | None:
         unit.records.lock(f"pool:{run.pool}")
     (applied,) = unit.records.apply([decided])
     if not applied:
-        raise Conflict(f"flow run {run.id} was changed by somebody else; read it again")
+        raise Outrun(f"flow run {run.id} was changed by somebody else; read it again")
     run.state = decided.state
     run.version += 1
     run.attempt = decided.attempt

@@ -147,12 +147,13 @@ class _Claim:
         """The worker of a host by the store, where another may have adopted it by now.
 
         None where the store says that it is not up: it may have been given up while its socket
-        is open.
+        is open. Nor where it has another socket by now.
         """
         if host.id not in self._owners:
             stored = self._unit.records.host(host.id)
-            up = stored if stored is not None and stored.state is HostState.UP else None
-            self._owners[host.id] = up and (up.worker_id or "")
+            up = stored is not None and stored.state is HostState.UP
+            own = stored if stored and up and stored.connection == host.connection else None
+            self._owners[host.id] = own and (own.worker_id or "")
         return self._owners[host.id]
 
     def _claim_nested(self, run: FlowRun) -> None:

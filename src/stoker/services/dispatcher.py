@@ -1,12 +1,12 @@
 """The dispatcher: units of work on the store, and the pushes that follow each of them."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from math import inf
 from typing import TypeVar
 
 from stoker.domain.deployments import Code
-from stoker.domain.errors import NotFound, Unavailable
+from stoker.domain.errors import Conflict, NotFound, Outrun, Unavailable
 from stoker.domain.hosts import HostZygote
 from stoker.domain.jobs import Job
 from stoker.domain.runs import FlowRun
@@ -17,6 +17,8 @@ from stoker.services import lending
 from stoker.services.claiming import claim
 from stoker.services.followers import Followers
 from stoker.services.leaps import Leaps, follow
+from stoker.services.members import Alone, Membership
+from stoker.services.peers import News
 from stoker.services.registering import release
 from stoker.services.unit import ReadyHost, Unit
 from stoker.services.watch import Watch
@@ -29,8 +31,17 @@ RETRY = 1.0
 SLOW_POLL = 1.0
 """Seconds between two looks at a run that another process may change."""
 
+TRIES = 5
+"""How often a unit of work is run where others change what it has read."""
+
 FAILED = 64
 """Codes that a host could not import, which are remembered at the most; the newest ones."""
+
+DUE = "due"
+"""The signal that a run was scheduled for later."""
+
+SCHEDULES = "schedules"
+"""The signal that schedules or backfills were made or changed."""
 
 Attempt = tuple[str, int]
 
@@ -42,8 +53,16 @@ class Dispatcher:
     commit. It claims only for hosts whose sockets this server holds.
     """
 
-    def __init__(self, store: Store, clock: Clock, *, ack_timeout: float) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        *,
+        ack_timeout: float,
+        members: Membership | None = None,
+    ) -> None:
         self.watch = Watch()
+        self.members = members or Alone()
         self.on_demand: Callable[[str], None] = lambda _: None
         self.on_due: Callable[[], None] = lambda: None
         self.on_schedules: Callable[[], None] = lambda: None
@@ -51,18 +70,41 @@ class Dispatcher:
         self.on_occurrence: Callable[[str], None] = lambda _: None
         self.on_slots: Callable[[Unit], None] = lambda _: None
         self.events = Followers()
+        self.on_answers: Callable[[Iterable[str], Iterable[str]], None] = _ignore
+        self.tell: Callable[[News], None] = lambda _: None
+        self._on_signal: dict[str, Callable[[], None]] = {}
         self._store = store
         self._clock = clock
         self._leaps = Leaps(clock)
         self._ack_timeout = ack_timeout
         self._links: dict[str, HostLink] = {}
+        self._connections: dict[str, str] = {}
         self._ready: dict[str, ReadyHost] = {}
         self._zygotes: dict[str, dict[str, HostZygote]] = {}
         self._unacknowledged: dict[str, dict[Attempt, float]] = {}
         self._background: set[asyncio.Task[None]] = set()
 
-    async def transact(self, work: Callable[[Unit], T]) -> T:
-        """Run ``work`` in a transaction, claim what it made claimable, and push what follows."""
+    async def transact(self, work: Callable[[Unit], T], *, tells: bool = True) -> T:
+        """Run ``work`` in a transaction, claim what it made claimable, and push what follows.
+
+        Where others were faster in changing what it has read, it is run again.
+
+        Args:
+            work: What to do. It may be run more than once.
+            tells: Whether other servers are told what became claimable; they have told
+                this one where not.
+        """
+        for _ in range(TRIES - 1):
+            try:
+                return await self._transact(work, tells=tells)
+            except Outrun:
+                continue
+        try:
+            return await self._transact(work, tells=tells)
+        except Outrun as error:
+            raise Conflict(str(error)) from None
+
+    async def _transact(self, work: Callable[[Unit], T], *, tells: bool) -> T:
         ready = list(self._ready.values())
         leap = self._leaps.take()
         for host in ready:
@@ -77,6 +119,8 @@ class Dispatcher:
             for pool in list(unit.claimable):
                 claim(unit, pool, ready)
             unit.close()
+            if tells and self.members.others:
+                unit.left = {pool for pool in unit.claimable if records.any_queued(pool)}
             return result, unit
 
         written = asyncio.wrap_future(self._store.write(unit_of_work))
@@ -102,7 +146,7 @@ class Dispatcher:
 
     def _settle(self, unit: Unit) -> None:
         for host_id in unit.draining:
-            self._drain(host_id)
+            self.drain(host_id)
         for host_id, jobs in unit.assigned.items():
             self._assign(host_id, jobs)
         for host_id in unit.used:
@@ -129,10 +173,50 @@ class Dispatcher:
         if unit.scheduled:
             self.on_due()
         if unit.rescheduled:
-            self.on_schedules()
-            self.on_backfills()
+            self._look_at_schedules()
         if unit.freed or unit.granted or unit.given_up:
             self.on_slots(unit)
+        for name in unit.signals:
+            self.signal(name)
+        if self.members.others:
+            self.tell(self._news_of(unit))
+
+    def _news_of(self, unit: Unit) -> News:
+        """What other servers have to do about a commit of this one."""
+        known = self._links
+        return News(
+            claimable=unit.left,
+            demand=set() if self.members.leading("planner") else set(unit.demand),
+            ended={run.id for run in unit.ended},
+            resumed={(waiter, run.id) for waiter, run in unit.resumed},
+            cancels={
+                (one.host_id, one.run_id, one.attempt, one.now)
+                for one in unit.cancels
+                if one.host_id not in known
+            },
+            draining={host_id for host_id in unit.draining if host_id not in known},
+            terms={host_id for host_id in unit.terms if host_id not in known},
+            logged=set(unit.logged),
+            connected=set(unit.connected),
+            granted=set(unit.granted),
+            given_up=set(unit.given_up),
+            signals=_signals_of(unit),
+        )
+
+    def _look_at_schedules(self) -> None:
+        self.on_schedules()
+        self.on_backfills()
+
+    def on_signal(self, name: str, react: Callable[[], None]) -> None:
+        """Have ``react`` called after commits, on any server, whose unit has this signal."""
+        self._on_signal[name] = react
+
+    def signal(self, name: str) -> None:
+        """Something that a service of this server looks at has changed."""
+        known = {DUE: self.on_due, SCHEDULES: self._look_at_schedules}
+        react = known.get(name) or self._on_signal.get(name)
+        if react is not None:
+            react()
 
     def _assign(self, host_id: str, jobs: list[Job]) -> None:
         attempts = [(job.run_id, job.attempt) for job in jobs]
@@ -163,7 +247,31 @@ class Dispatcher:
                 # Until it is written the runs stay where nobody has them.
                 await self._clock.sleep(RETRY)
 
-    def _drain(self, host_id: str) -> None:
+    # What other servers have committed
+
+    @property
+    def ready(self) -> Mapping[str, ReadyHost]:
+        """The hosts that may be given runs, by id."""
+        return self._ready
+
+    @property
+    def connected(self) -> list[str]:
+        """Ids of the hosts whose sockets this server holds."""
+        return list(self._links)
+
+    def link_of(self, host_id: str) -> HostLink | None:
+        """A host's socket, if this server holds it."""
+        return self._links.get(host_id)
+
+    def displaced(self, host_id: str, connection: str) -> None:
+        """A host has another socket than the one that this server holds."""
+        link = self._links.get(host_id)
+        if link is not None and self._connections.get(host_id) != connection:
+            self.disconnect(host_id, link)
+            link.drop()
+
+    def drain(self, host_id: str) -> None:
+        """Give a host no run any more, and tell it, if this server holds its socket."""
         self._ready.pop(host_id, None)
         link = self._links.get(host_id)
         if link is not None:
@@ -171,9 +279,10 @@ class Dispatcher:
 
     # Hosts
 
-    def connect(self, host_id: str, link: HostLink) -> None:
+    def connect(self, host_id: str, link: HostLink, connection: str = "") -> None:
         """A host's socket is open; before `add` it is given nothing."""
         self._links[host_id] = link
+        self._connections[host_id] = connection
         self._ready.pop(host_id, None)
         self._zygotes.pop(host_id, None)
         self._unacknowledged.pop(host_id, None)
@@ -189,6 +298,7 @@ class Dispatcher:
         """A host's socket is gone."""
         if self._links.get(host_id) is link:
             del self._links[host_id]
+            self._connections.pop(host_id, None)
             self._ready.pop(host_id, None)
             self._zygotes.pop(host_id, None)
             self._unacknowledged.pop(host_id, None)
@@ -208,25 +318,26 @@ class Dispatcher:
                 self.disconnect(host_id, link)
                 link.drop()
 
-    def zygote(self, zygote: HostZygote) -> None:
+    def zygote(self, zygote: HostZygote) -> list[str]:
         """A host holds a zygote now, or could not make it.
 
-        So it may be as warm now as the one that it replaces.
+        Returns the keys of those that are not to be remembered any more.
         """
         if zygote.host_id not in self._links:
-            return
+            return []
         host = self._ready.get(zygote.host_id)
         of_host = self._zygotes.setdefault(zygote.host_id, {})
         of_host.pop(zygote.key, None)
         of_host[zygote.key] = zygote
         # No host says of these that they are gone, and each run may have an environment of its own.
-        for key in [one.key for one in of_host.values() if not one.ready][:-FAILED]:
+        forgotten = [one.key for one in of_host.values() if not one.ready][:-FAILED]
+        for key in forgotten:
             del of_host[key]
             if host is not None:
                 host.failed.discard(key)
         if host is not None:
             host.note_zygote(zygote.key, ready=zygote.ready)
-            self.on_demand(host.pool)
+        return forgotten
 
     def zygote_gone(self, host_id: str, key: str) -> None:
         """A host does not hold a zygote any more."""
@@ -235,15 +346,6 @@ class Dispatcher:
         if host is not None:
             host.codes.discard(key)
             host.failed.discard(key)
-
-    @property
-    def zygotes(self) -> list[HostZygote]:
-        """What the connected hosts hold, and could not make."""
-        return [one for of_host in self._zygotes.values() for one in of_host.values()]
-
-    def ready_hosts(self, pool: str) -> dict[str, ReadyHost]:
-        """A pool's hosts that may be given runs, by id."""
-        return {host.id: host for host in self._ready.values() if host.pool == pool}
 
     def warm(self, pool: str, lane: str, codes: list[Code]) -> None:
         """Tell a lane's hosts which zygotes they should hold."""
@@ -299,6 +401,19 @@ class Dispatcher:
             await asyncio.wait([future], timeout=patience(run, left))
             if future.done() and not future.cancelled():
                 return future.result()
+
+
+def _signals_of(unit: Unit) -> set[str]:
+    signals = set(unit.signals)
+    if unit.scheduled:
+        signals.add(DUE)
+    if unit.rescheduled:
+        signals.add(SCHEDULES)
+    return signals
+
+
+def _ignore(granted: Iterable[str], given_up: Iterable[str]) -> None:
+    """Nobody waits for slots."""
 
 
 def patience(run: FlowRun, left: float) -> float | None:

@@ -40,6 +40,7 @@ class Granter:
         self._decay: dict[LimitName, float] = {}
         self._wake = asyncio.Event()
         dispatcher.on_slots = self.settle
+        dispatcher.on_answers = self.answer
 
     @property
     def waiting(self) -> int:

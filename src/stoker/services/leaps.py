@@ -52,6 +52,10 @@ def follow(records: Records, by: float) -> None:
         worker.last_seen += by
         records.put_worker(worker)
     records.move_drains(by)
+    for pool in records.pools():
+        for launches in records.launches(pool.name):
+            launches.blocked_until += by
+            records.put_launches(launches)
 
 
 def _moved(at: float | None, by: float) -> float | None:

@@ -2,17 +2,18 @@
 
 import asyncio
 import logging
-from collections import deque
-from statistics import median
 
 from stoker.domain.errors import Unavailable
 from stoker.domain.hosts import Host, HostOrder
 from stoker.domain.pools import Worker
 from stoker.ports.clock import Clock
 from stoker.ports.links import WorkerLink
+from stoker.ports.store import Records
 from stoker.services.capacity import Plan, orders_of, plan
 from stoker.services.dispatcher import Dispatcher
-from stoker.services.explaining import Outlook
+from stoker.services.launching import blocked_lanes, connected_workers, held_codes
+from stoker.services.peers import News
+from stoker.services.registering import worker_left
 from stoker.services.unit import Unit
 
 logger = logging.getLogger("stoker.server")
@@ -23,31 +24,51 @@ RETRY = 1.0
 MIN_GAP = 0.05
 """Seconds between two rounds of planning: a burst of ending runs is planned for together."""
 
-MAX_BACKOFF = 60.0
-"""Seconds between launches in a lane whose launches keep failing."""
+Orders = dict[str, list[HostOrder]]
 
 
 class Provisioner:
-    """Keeps the number of hosts at what the warm policy wants."""
+    """Keeps the number of hosts at what the warm policy wants.
+
+    Of several servers one plans, and each tells the workers whose sockets it holds.
+    """
 
     def __init__(self, dispatcher: Dispatcher, clock: Clock) -> None:
-        self.outlook = Outlook()
         self._dispatcher = dispatcher
+        self._members = dispatcher.members
         self._clock = clock
         self._workers: dict[str, tuple[Worker, WorkerLink]] = {}
-        self._told: dict[str, list[HostOrder]] = {}
+        self._told: Orders = {}
+        self._planned: Orders = {}
         self._dirty: set[str] = set()
+        self._untold: set[str] = set()
         self._wake = asyncio.Event()
-        self._failures: dict[tuple[str, str], int] = {}
-        self._blocked: dict[tuple[str, str], float] = {}
-        self._starts: dict[str, deque[float]] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._background: set[asyncio.Task[None]] = set()
         dispatcher.on_demand = self.poke
 
     def poke(self, pool: str) -> None:
-        """A pool's demand or supply has changed: plan it again soon."""
+        """A pool's demand or supply has changed: it is planned again soon, if that is ours."""
         self._dirty.add(pool)
         self._wake.set()
+
+    async def lead(self) -> None:
+        """Planning is ours from now on."""
+        self._planned.clear()
+        await self.look()
+
+    def retell(self, pool: str) -> None:
+        """Another server has planned a pool: its workers have other orders."""
+        if any(worker.pool == pool for worker, _ in self._workers.values()):
+            self._untold.add(pool)
+            self._wake.set()
+
+    async def look(self) -> None:
+        """Plan all pools if that is ours, and tell our workers in any case."""
+        pools = await self._dispatcher.read(lambda records: [one.name for one in records.pools()])
+        for pool in pools:
+            self.poke(pool)
+            self.retell(pool)
 
     async def run(self) -> None:
         """Plan whenever there is something new, for ever."""
@@ -55,10 +76,13 @@ class Provisioner:
             await self._wake.wait()
             self._wake.clear()
             dirty, self._dirty = self._dirty, set()
-            while dirty:
-                pool = dirty.pop()
+            untold, self._untold = self._untold, set()
+            for pool in dirty | untold:
                 try:
-                    await self._plan(pool)
+                    if self._members.leading("planner"):
+                        await self._plan(pool)
+                    elif pool in untold:
+                        await self._tell_all(pool)
                 except Unavailable as error:
                     logger.warning("work pool %s cannot be planned now: %s", pool, error)
                     self._poke_later(pool, RETRY)
@@ -69,57 +93,65 @@ class Provisioner:
             await self._clock.sleep(MIN_GAP)
 
     async def _plan(self, pool: str) -> None:
-        members = [worker for worker, _ in self._workers.values() if worker.pool == pool]
-        # Kept in seconds since boot, which nobody sets back by an hour.
-        leap = self._clock.now() - self._clock.boot()
-        blocked = {lane: until + leap for (of, lane), until in self._blocked.items() if of == pool}
+        def work(unit: Unit) -> tuple[Plan, Orders, list[float]]:
+            records = unit.records
+            members = connected_workers(records, unit.now, pool)
+            blocked = blocked_lanes(records, pool)
+            decided = plan(unit, pool, members, blocked, held_codes(records, pool))
+            orders = {one.id: orders_of(records, one.id, pool) for one in members}
+            return decided, orders, list(blocked.values())
 
-        ready = self._dispatcher.ready_hosts(pool)
+        decided, orders, blocked = await self._dispatcher.transact(work)
+        self._tell(orders)
+        if any(self._planned.get(worker_id) != hosts for worker_id, hosts in orders.items()):
+            self._planned.update(orders)
+            self._dispatcher.tell(News(orders={pool}))
+        now = self._clock.now()
+        due = [at for at in (decided.next_idle, decided.patience) if at is not None]
+        due += [until for until in blocked if until > now]
+        if due:
+            self._poke_later(pool, max(0.0, min(due) - now))
 
-        def work(unit: Unit) -> tuple[Plan, dict[str, list[HostOrder]]]:
-            decided = plan(unit, pool, members, blocked, ready)
-            orders = {one.id: orders_of(unit.records, one.id, pool) for one in members}
-            return decided, orders
+    async def _tell_all(self, pool: str) -> None:
+        """Tell our workers of a pool what they have to do by the store."""
+        mine = [worker.id for worker, _ in self._workers.values() if worker.pool == pool]
 
-        decided, orders = await self._dispatcher.transact(work)
+        def work(records: Records) -> Orders:
+            return {worker_id: orders_of(records, worker_id, pool) for worker_id in mine}
+
+        self._tell(await self._dispatcher.read(work))
+
+    def _tell(self, orders: Orders) -> None:
         for worker_id, hosts in orders.items():
             known = self._workers.get(worker_id)
             if known is not None and self._told.get(worker_id) != hosts:
                 self._told[worker_id] = hosts
                 known[1].orders(hosts)
-        now = self._clock.now()
-        due = [at for at in (decided.next_idle, decided.patience) if at is not None]
-        due += [until for until in blocked.values() if until > now]
-        if due:
-            self._poke_later(pool, max(0.0, min(due) - now))
 
     def _poke_later(self, pool: str, seconds: float) -> None:
         timer = self._timers.pop(pool, None)
         if timer is not None:
             timer.cancel()
-        self._timers[pool] = asyncio.get_running_loop().call_later(seconds + 0.01, self.poke, pool)
+        loop = asyncio.get_running_loop()
+        self._timers[pool] = loop.call_later(seconds + 0.01, self._poke_again, pool)
+
+    def _poke_again(self, pool: str) -> None:
+        self.poke(pool)
+        self.retell(pool)
 
     # Workers
 
     @property
     def worker_ids(self) -> list[str]:
-        """Ids of the connected workers."""
+        """Ids of the workers whose sockets this server holds."""
         return list(self._workers)
 
     def add_worker(self, worker: Worker, link: WorkerLink) -> None:
         """A worker takes orders from now on. On a new connection it is told all of them anew."""
         self._workers[worker.id] = (worker, link)
         self._told.pop(worker.id, None)
-        self._note_workers()
         self.poke(worker.pool)
-
-    def drain_worker(self, worker_id: str) -> None:
-        """A worker leaves: order nothing of it any more."""
-        known = self._workers.get(worker_id)
-        if known is not None:
-            known[0].draining = True
-            self._note_workers()
-            self.poke(known[0].pool)
+        self.retell(worker.pool)
 
     def remove_worker(self, worker_id: str, link: WorkerLink) -> None:
         """A worker's socket is gone."""
@@ -127,40 +159,28 @@ class Provisioner:
         if known is not None and known[1] is link:
             del self._workers[worker_id]
             self._told.pop(worker_id, None)
-            self._note_workers()
-            self.poke(known[0].pool)
+            task = asyncio.create_task(self._note_gone(known[0]))
+            self._background.add(task)
+            task.add_done_callback(self._background.discard)
+
+    async def _note_gone(self, worker: Worker) -> None:
+        while True:
+            try:
+                await self._dispatcher.transact(lambda unit: worker_left(unit, worker))
+                return
+            except Unavailable:
+                # Until it is written the worker is given orders.
+                await self._clock.sleep(RETRY)
 
     def end_host(self, host: Host) -> None:
-        """Have a host's worker end it, if it is connected."""
+        """Have a host's worker end it, if it is connected to any server."""
+        if not self.end_here(host):
+            self._dispatcher.tell(News(condemned={host.id}))
+
+    def end_here(self, host: Host) -> bool:
+        """Have a host's worker end it, if this server holds its socket."""
         known = self._workers.get(host.worker_id or "")
-        if known is not None:
-            known[1].end(host.id, f"{host.message or 'silent'}, beyond its pool's fence_after")
-
-    def _note_workers(self) -> None:
-        self.outlook.workers = {
-            worker.id: worker for worker, _ in self._workers.values() if not worker.draining
-        }
-
-    # How launches go
-
-    def registered(self, host: Host) -> None:
-        """A host registered first: its lane's launches work."""
-        key = host.pool, host.lane
-        self._failures.pop(key, None)
-        self._blocked.pop(key, None)
-        failures = self.outlook.failures.items()
-        self.outlook.failures = {one: why for one, why in failures if one != key}
-        if host.registered is not None:
-            starts = self._starts.setdefault(host.pool, deque(maxlen=20))
-            starts.append(host.registered - host.requested)
-            self.outlook.cold_start = {**self.outlook.cold_start, host.pool: median(starts)}
-
-    def failed(self, host: Host, reason: str) -> None:
-        """A host died before it registered: back off in its lane."""
-        key = host.pool, host.lane
-        failures = self._failures.get(key, 0) + 1
-        self._failures[key] = failures
-        delay = min(MAX_BACKOFF, 0.5 * 2 ** min(failures, 10))
-        self._blocked[key] = self._clock.boot() + delay
-        self.outlook.failures = {**self.outlook.failures, key: reason}
-        self._poke_later(host.pool, delay)
+        if known is None:
+            return False
+        known[1].end(host.id, f"{host.message or 'silent'}, beyond its pool's fence_after")
+        return True

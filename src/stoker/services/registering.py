@@ -4,6 +4,8 @@ import hashlib
 import hmac
 from collections.abc import Callable, Collection, Sequence
 
+from msgspec.structs import replace
+
 from stoker.domain.errors import Conflict
 from stoker.domain.hosts import Host, HostState, ProcessIdentity
 from stoker.domain.pools import Worker
@@ -28,6 +30,7 @@ def register_worker(unit: Unit, worker: Worker, launched: Collection[str]) -> No
         NotFound: There is no such pool, or it has no such queue.
     """
     records = unit.records
+    records.lock(f"pool:{worker.pool}")
     need_pool(records, worker.pool)
     need_queues(records, worker.pool, worker.queues)
     known = any(one.id == worker.id and not one.gone for one in records.workers(worker.pool))
@@ -41,11 +44,35 @@ def register_worker(unit: Unit, worker: Worker, launched: Collection[str]) -> No
     unit.demand.add(worker.pool)
 
 
+def worker_seen(unit: Unit, worker: Worker) -> bool:
+    """A worker is alive; False where it has another connection by now."""
+    stored = _worker(unit, worker)
+    if stored is not None and stored.connection != worker.connection:
+        return False
+    unit.records.put_worker(replace(worker, last_seen=unit.now))
+    return True
+
+
+def worker_left(unit: Unit, worker: Worker) -> None:
+    """A worker's connection is gone, and it has no other one yet."""
+    unit.records.lock(f"pool:{worker.pool}")
+    stored = _worker(unit, worker)
+    if stored is not None and stored.connection == worker.connection:
+        stored.server_id = ""
+        unit.records.put_worker(stored)
+        unit.demand.add(worker.pool)
+
+
+def _worker(unit: Unit, worker: Worker) -> Worker | None:
+    return next((one for one in unit.records.workers(worker.pool) if one.id == worker.id), None)
+
+
 def drain_worker(unit: Unit, worker: Worker) -> None:
     """A worker leaves: its hosts drain, and what it has not launched is another's to launch.
 
     It asks its hosts itself; but it may not have heard yet which ones it has adopted.
     """
+    unit.records.lock(f"pool:{worker.pool}")
     worker.draining = True
     unit.records.put_worker(worker)
     worker_told(unit, worker, "draining")
@@ -105,9 +132,18 @@ def _hand_over(unit: Unit, host: Host, worker: Worker) -> None:
     unit.demand.add(host.pool)
 
 
+def _locked(unit: Unit, host_id: str) -> Host | None:
+    """Read a host that is to be changed, under the lock of its pool."""
+    host = unit.records.host(host_id)
+    if host is None or not host.pool:
+        return host
+    unit.records.lock(f"pool:{host.pool}")
+    return unit.records.host(host_id)
+
+
 def launched(unit: Unit, host_id: str, process: ProcessIdentity, token_hash: str) -> None:
     """A worker has started a host's process."""
-    host = unit.records.host(host_id)
+    host = _locked(unit, host_id)
     if host is None or host.state is HostState.DEAD:
         return
     host.process = process
@@ -119,15 +155,22 @@ def launched(unit: Unit, host_id: str, process: ProcessIdentity, token_hash: str
 
 
 def register_host(
-    unit: Unit, host_id: str, token: str, process: ProcessIdentity, lease_until: float
+    unit: Unit,
+    host_id: str,
+    token: str,
+    process: ProcessIdentity,
+    lease_until: float,
+    connection: str = "",
 ) -> Host:
     """Take in a host that shows its join token, at its first or a later connection.
+
+    Only on that connection it is given runs from now on.
 
     Raises:
         NotYet: Its worker has not said yet that it was launched.
         Conflict: It was not ordered, was given up, or shows another token.
     """
-    host = unit.records.host(host_id)
+    host = _locked(unit, host_id)
     if host is None or host.state is HostState.DEAD:
         raise Conflict("this host was not ordered, or was given up")
     if not host.token_hash:
@@ -136,6 +179,9 @@ def register_host(
         raise Conflict("wrong join token")
     host.process = process
     host.lease_until = lease_until
+    host.connection = connection
+    unit.connected.add((host_id, connection))
+    unit.records.drop_zygotes(host_id)
     host.registered = host.registered or unit.now
     if host.state is not HostState.DRAINING:
         host.state = HostState.UP
@@ -173,6 +219,8 @@ def renew(unit: Unit, host_id: str, lease_until: float) -> bool:
         return False
     host = unit.records.host(host_id)
     if host is not None and host.state is HostState.UNREACHABLE:
+        host = _locked(unit, host_id)
+    if host is not None and host.state is HostState.UNREACHABLE:
         host.state = HostState.UP
         host.message = host.worn
         unit.records.put_host(host)
@@ -183,7 +231,7 @@ def renew(unit: Unit, host_id: str, lease_until: float) -> bool:
 
 def worn(unit: Unit, host_id: str, reason: str) -> None:
     """A host is to be replaced. It takes runs until its replacement is as warm."""
-    host = unit.records.host(host_id)
+    host = _locked(unit, host_id)
     if host is None or host.worn or host.state in (HostState.DRAINING, HostState.DEAD):
         return
     host.worn = host.message = reason
@@ -193,7 +241,7 @@ def worn(unit: Unit, host_id: str, reason: str) -> None:
 
 def terms_taken(unit: Unit, host_id: str, fence_after: float) -> None:
     """A host goes by this ``fence_after`` now: it ends its runs by itself no later."""
-    host = unit.records.host(host_id)
+    host = _locked(unit, host_id)
     if host is not None and host.fence_after != fence_after:
         host.fence_after = fence_after
         unit.records.put_host(host)
@@ -211,6 +259,7 @@ def ready_host(unit: Unit, host: Host) -> ReadyHost:
         launched=host.launched,
         registered=host.registered or unit.now,
         once=host.once,
+        connection=host.connection,
     )
 
 
@@ -272,7 +321,7 @@ def release(unit: Unit, attempts: Sequence[tuple[str, int]], host_id: str | None
 
 def drain(unit: Unit, host_id: str, reason: str) -> None:
     """A host takes no new run from now on."""
-    host = unit.records.host(host_id)
+    host = _locked(unit, host_id)
     unit.draining.add(host_id)
     if host is None or host.state in (HostState.DEAD, HostState.DRAINING):
         return
@@ -285,9 +334,10 @@ def drain(unit: Unit, host_id: str, reason: str) -> None:
 def lost(unit: Unit, host_id: str, reason: str) -> Host | None:
     """A host is proved dead: so are its runs. Returns it, unless that was known."""
     records = unit.records
-    host = records.host(host_id)
+    host = _locked(unit, host_id)
     if host is None or host.state is HostState.DEAD:
         return None
+    records.drop_zygotes(host_id)
     host.state = HostState.DEAD
     host.ended = unit.now
     host.message = reason

@@ -1,13 +1,22 @@
 """Replacing worn hosts: a new host first, and the worn one goes when that one is as warm."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
+from typing import Protocol
 
 from stoker.domain.hosts import Host, HostState
-from stoker.services.unit import ReadyHost
 
 PATIENCE = 60.0
 """Seconds that a replacement gets to import what the worn host has imported."""
+
+
+class Holder(Protocol):
+    """Keys of the codes that a host has imported, and of those that it could not."""
+
+    @property
+    def codes(self) -> Set[str]: ...
+    @property
+    def failed(self) -> Set[str]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,11 +24,11 @@ class Warmth:
     """What is known of the zygotes of hosts.
 
     Attributes:
-        ready: Hosts that may be given runs, by id.
+        ready: What hosts hold, by id.
         wanted: Keys of the codes that a lane's hosts should hold.
     """
 
-    ready: Mapping[str, ReadyHost]
+    ready: Mapping[str, Holder]
     wanted: frozenset[str]
 
 

@@ -1,11 +1,13 @@
 """The sweeper: looks for silent hosts, ended scripts and deaf sockets, at a steady pace."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
 from stoker.domain.hosts import Host, ProcessIdentity
 from stoker.ports.clock import Clock
 from stoker.services.dispatcher import Dispatcher
+from stoker.services.launching import connected_workers
 from stoker.services.sweeping import SweepRules, sweep
+from stoker.services.unit import Unit
 
 
 class Sweeper:
@@ -19,7 +21,6 @@ class Sweeper:
         pace: float,
         lease: float,
         launch_timeout: float,
-        worker_ids: Callable[[], Collection[str]],
         is_dead: Callable[[ProcessIdentity], bool | None],
         end_host: Callable[[Host], None],
     ) -> None:
@@ -28,36 +29,47 @@ class Sweeper:
         self._pace = pace
         self._lease = lease
         self._launch_timeout = launch_timeout
-        self._worker_ids = worker_ids
         self._is_dead = is_dead
         self._end_host = end_host
         self._asked: set[str] = set()
         self._up_since = clock.now()
         self._last = (self._up_since, clock.boot())
+        self._led = False
 
     async def run(self) -> None:
-        """Sweep for ever."""
+        """Sweep for ever, while that is this server's. Each looks after its own sockets."""
         while True:
-            await self.once()
+            leads = self._dispatcher.members.leading("sweeper")
+            if leads and not self._led:
+                # Whoever did it before may have been gone for a while.
+                self._up_since = self._clock.now()
+            self._led = leads
+            if leads:
+                await self.once()
+            self._dispatcher.drop_deaf()
             await self._clock.sleep(self._pace)
 
     async def once(self) -> None:
         """Sweep once."""
         seen = self._look_at_clock()
-        rules = SweepRules(
-            up_since=self._up_since,
-            lease=self._lease,
-            launch_timeout=self._launch_timeout,
-            workers=frozenset(self._worker_ids()),
-            asked=frozenset(self._asked),
-            is_dead=self._is_dead,
-        )
-        condemned = await self._dispatcher.transact(lambda unit: sweep(unit, rules))
+
+        def work(unit: Unit) -> list[Host]:
+            connected = connected_workers(unit.records, unit.now)
+            rules = SweepRules(
+                up_since=self._up_since,
+                lease=self._lease,
+                launch_timeout=self._launch_timeout,
+                workers=frozenset(worker.id for worker in connected),
+                asked=frozenset(self._asked),
+                is_dead=self._is_dead,
+            )
+            return sweep(unit, rules)
+
+        condemned = await self._dispatcher.transact(work)
         self._asked = {host.id for host in condemned}
         for host in condemned:
             self._end_host(host)
         self._last = seen
-        self._dispatcher.drop_deaf()
 
     def _look_at_clock(self) -> tuple[float, float]:
         """Begin a new term where nobody may have been able to renew a lease during the last one.

@@ -47,6 +47,7 @@ def sweep(unit: Unit, rules: SweepRules) -> list[Host]:
         Hosts that their workers are to end now: their time is nearly over.
     """
     condemned: list[Host] = []
+    unit.records.lock(*(f"pool:{pool.name}" for pool in unit.records.pools()))
     adopt(unit, rules.workers, lambda worker: _is_gone(unit, worker, rules))
     for host in unit.records.hosts():
         if not host.pool:

@@ -29,6 +29,7 @@ class ReadyHost:
         once: Whether it takes one run in its life.
         codes: Keys of the zygotes that it holds.
         failed: Keys of the codes that it could not import.
+        connection: See `Host.connection`.
     """
 
     id: str
@@ -42,6 +43,7 @@ class ReadyHost:
     once: bool = False
     codes: set[str] = field(default_factory=set[str])
     failed: set[str] = field(default_factory=set[str])
+    connection: str = ""
 
     def note_zygote(self, key: str, *, ready: bool) -> None:
         """It has imported a code, or could not."""
@@ -92,6 +94,9 @@ class Unit:
         depth: How many automations lie behind it.
         outbox: Whether there are new deliveries.
         automations: Whether automations were changed.
+        connected: ``(host, connection)`` of hosts that have another socket now.
+        left: Pools in which runs wait that hosts of other servers may take.
+        signals: Names of what else is to be looked at, by every server; see `Dispatcher.on_signal`.
         scheduled: Whether runs were stored that are due later.
         rescheduled: Whether schedules or backfills were made or changed.
         freed: Limits in which there may be room now.
@@ -121,6 +126,9 @@ class Unit:
     freed: set[LimitName] = field(default_factory=set[LimitName])
     granted: list[str] = field(default_factory=list[str])
     given_up: list[str] = field(default_factory=list[str])
+    connected: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+    left: set[str] = field(default_factory=set[str])
+    signals: set[str] = field(default_factory=set[str])
 
     def close(self) -> None:
         """Write what is written once, at the end of the transaction."""

@@ -41,6 +41,11 @@ class Watch:
         _enter(self._lines, run_id, future)
         return future
 
+    def look(self) -> None:
+        """Have those who wait for log lines look for themselves."""
+        for run_id in list(self._lines):
+            self.logged(run_id)
+
     def close(self) -> None:
         """Send callers away. Runs that wait stay: their hosts ask the next server again."""
         self.closed = True
@@ -48,8 +53,16 @@ class Watch:
             if waiter is None:
                 for future in list(futures):
                     future.cancel()
-        for run_id in list(self._lines):
-            self.logged(run_id)
+        self.look()
+
+    @property
+    def awaited(self) -> list[tuple[str, str | None]]:
+        """``(run, waiter)`` of all ends of runs, or of waits, that somebody is told of."""
+        return list(self._ends)
+
+    def concerns(self, run_id: str) -> bool:
+        """Whether anybody would be told of a run's end."""
+        return (run_id, None) in self._ends or run_id in self._waits or run_id in self._lines
 
     def waits(self, run_id: str, waiter: str) -> int:
         """Return how many requests of one run wait for the end of another."""

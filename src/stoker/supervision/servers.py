@@ -102,7 +102,8 @@ class OwnServer:
         await self.program.start()
         deadline = time.monotonic() + START_TIMEOUT
         while not stop.wanted.is_set():
-            url = await _healthy(self._settings)
+            process = self.program.process
+            url = await _healthy(self._settings, process and process.pid)
             if url is not None:
                 # A restart must come back where the worker looks for it.
                 self.program.command += ["--port", str(urlsplit(url).port)]
@@ -202,8 +203,8 @@ class SharedServer:
             await asyncio.sleep(LOOK)
 
 
-async def _healthy(settings: Settings) -> str | None:
-    return await asyncio.to_thread(healthy_server, settings.home, settings.api_key)
+async def _healthy(settings: Settings, pid: int | None = None) -> str | None:
+    return await asyncio.to_thread(healthy_server, settings.home, settings.api_key, pid)
 
 
 def _port(settings: Settings) -> str | None:

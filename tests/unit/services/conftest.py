@@ -1,6 +1,7 @@
 """The server's rules over a real store, with a time that the test sets."""
 
 from collections.abc import Callable, Iterator
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ from stoker.domain.pools import Machine, Worker, WorkPool, WorkQueue
 from stoker.domain.reports import Finished, Frame, Report, Started
 from stoker.domain.requests import StartRun
 from stoker.domain.runs import FlowRun
+from stoker.domain.servers import Server
 from stoker.domain.states import StateRecord, StateType
 from stoker.services import administration, lending, registering
 from stoker.services.claiming import claim
 from stoker.services.ingest import ingest
+from stoker.services.members import register_alone
 from stoker.services.submission import submit
 from stoker.services.unit import ReadyHost, Unit
 from stoker.storage.sqlite.store import SqliteStore
@@ -25,7 +28,7 @@ MACHINE = Machine("here", "boot-1")
 
 
 class World:
-    """A store, the hosts whose sockets are open, and the time.
+    """A store, the hosts whose sockets are open, and the time. Its one server is ``s``.
 
     Attributes:
         now: Seconds since the epoch.
@@ -39,6 +42,8 @@ class World:
         self.ready: dict[str, ReadyHost] = {}
         self.last: Any = None
         self._seq = 0
+        server = Server(id="s", address="", version="", started=0.0, lease_until=inf)
+        self.store.write(lambda records: register_alone(records, server)).result(10)
 
     def close(self) -> None:
         self.store.close()
@@ -87,6 +92,7 @@ class World:
 
     def worker(self, name: str = "w", pool: str = "pool", **fields: Any) -> Worker:
         fields.setdefault("machine", MACHINE)
+        fields.setdefault("server_id", "s")
         worker = Worker(id=name, name=name, pool=pool, **fields)
         self.do(lambda unit: registering.register_worker(unit, worker, []))
         return worker

@@ -85,6 +85,8 @@ class Link:
 class GatedStore:
     """A store that holds writes back while its gate is closed."""
 
+    shared = False
+
     def __init__(self, store) -> None:
         self.store = store
         self.held: list[tuple[Any, Future]] | None = None
@@ -281,15 +283,12 @@ def test_a_zygote_that_is_warm_draws_runs(side):
         code = side.world.read(lambda records: records.deployment("f/d")).code
         ready = HostZygote(host_id="h2", key=code.key)
         side.dispatcher.zygote(ready)
-        assert side.dispatcher.zygotes == [ready]
         run = await side.submit()
         assert warm.given() == [(run, 1)]
         failed = HostZygote(host_id="h2", key=code.key, ready=False, message="no such module")
         side.dispatcher.zygote(failed)
-        assert side.dispatcher.zygotes == [failed]
         assert await side.submit() not in [run for run, _ in warm.given()]
         side.dispatcher.zygote_gone("h2", code.key)
-        assert side.dispatcher.zygotes == []
 
     asyncio.run(main())
 
@@ -448,7 +447,7 @@ def test_a_host_that_is_used_once_gets_its_run_and_no_other(side):
         link = await side.connect()
         first, second = await asyncio.gather(side.submit(), side.submit())
         assert link.said == [("assign", [(min(first, second), 1)])], "and it is not told to drain"
-        assert side.dispatcher.ready_hosts("pool") == {}
+        assert side.dispatcher.ready == {}
         await side.finish(min(first, second))
         assert side.world.state(max(first, second)) is StateType.SCHEDULED
 
@@ -472,18 +471,17 @@ def test_what_hosts_go_by_is_pushed(side):
     asyncio.run(main())
 
 
-def test_a_zygote_that_is_ready_or_failed_has_its_pool_planned_anew(side):
+def test_what_a_host_could_import_and_what_not_is_noted(side):
     async def main() -> None:
         await side.host()
-        poked: list[str] = []
-        side.dispatcher.on_demand = poked.append
         side.dispatcher.zygote(HostZygote(host_id="h", key="k", ready=False))
-        (ready,) = side.dispatcher.ready_hosts("pool").values()
-        assert (ready.codes, ready.failed, poked) == (set(), {"k"}, ["pool"])
+        (ready,) = side.dispatcher.ready.values()
+        assert (ready.codes, ready.failed) == (set(), {"k"})
         side.dispatcher.zygote(HostZygote(host_id="h", key="k"))
         assert (ready.codes, ready.failed) == ({"k"}, set())
         await side.connect()
-        assert side.dispatcher.zygotes == []
+        (ready,) = side.dispatcher.ready.values()
+        assert (ready.codes, ready.failed) == (set(), set())
 
     asyncio.run(main())
 
@@ -492,15 +490,16 @@ def test_of_codes_that_a_host_could_not_import_the_newest_are_remembered(side):
     async def main() -> None:
         link = await side.host()
         keys = [str(number) for number in range(FAILED + 10)]
+        forgotten = []
         for key in ["good", *keys]:
             zygote = HostZygote(host_id="h", key=key, ready=key == "good")
-            side.dispatcher.zygote(zygote)
-        assert [one.key for one in side.dispatcher.zygotes] == ["good", *keys[10:]]
-        (ready,) = side.dispatcher.ready_hosts("pool").values()
+            forgotten += side.dispatcher.zygote(zygote)
+        assert forgotten == keys[:10]
+        (ready,) = side.dispatcher.ready.values()
         assert (ready.codes, ready.failed) == ({"good"}, set(keys[10:]))
         side.dispatcher.disconnect("h", link)
-        side.dispatcher.zygote(HostZygote(host_id="h", key="late"))
-        assert side.dispatcher.zygotes == []
+        assert side.dispatcher.zygote(HostZygote(host_id="h", key="late")) == []
+        assert side.dispatcher.ready == {}
 
     asyncio.run(main())
 
@@ -544,9 +543,9 @@ def test_a_host_that_was_used_up_while_it_said_hello_again_is_told_to_leave(side
         side.store.close_gate()
         process = side.world.stored().process
         hello = wire.HostHello(host_id="h", token="token", process=process, slots=1)
-        greeting = asyncio.create_task(conversation.take(hello))
-        await asyncio.sleep(0)
         asker = asyncio.create_task(side.submit("f/own"))
+        await asyncio.sleep(0)
+        greeting = asyncio.create_task(conversation.take(hello))
         await asyncio.sleep(0)
         await side.store.open_gate()
         assert await greeting
@@ -555,6 +554,19 @@ def test_a_host_that_was_used_up_while_it_said_hello_again_is_told_to_leave(side
         assert side.world.state(run) is StateType.SCHEDULED
         assert side.world.stored().state is HostState.DRAINING
         assert isinstance(outgoing.said[-1], wire.Drain)
-        assert side.dispatcher.ready_hosts("pool") == {}
+        assert side.dispatcher.ready == {}
+
+    asyncio.run(main())
+
+
+def test_a_host_that_says_hello_again_is_given_runs_on_its_new_connection_alone(side):
+    async def main() -> None:
+        old = await side.host()
+        host = side.world.stored()
+        host.connection = "another server's"
+        side.world.do(lambda unit: unit.records.put_host(host))
+        run = await side.submit()
+        assert old.given() == []
+        assert side.world.state(run) is StateType.SCHEDULED
 
     asyncio.run(main())

@@ -3,12 +3,15 @@
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 
 from stoker.domain.hosts import Host
 from stoker.domain.pools import Machine, Worker
-from stoker.services import administration, provisioner
+from stoker.services import administration, launching, provisioner, registering
 from stoker.services.dispatcher import Dispatcher
-from stoker.services.provisioner import MAX_BACKOFF, Provisioner
+from stoker.services.launching import MAX_BACKOFF, blocked_lanes, outlook_of
+from stoker.services.members import Alone
+from stoker.services.provisioner import Provisioner
 
 
 class Clock:
@@ -49,8 +52,11 @@ class Link:
         return self.last
 
 
-def a_worker(name: str = "w") -> Worker:
-    return Worker(id=name, name=name, pool="pool", machine=Machine("here", "boot"))
+def a_worker(name: str = "w", pool: str = "pool") -> Worker:
+    machine = Machine("here", "boot")
+    return Worker(
+        id=name, name=name, pool=pool, machine=machine, server_id="s", connection=f"{name}-1"
+    )
 
 
 class Office:
@@ -59,8 +65,25 @@ class Office:
     def __init__(self, world) -> None:
         self.world = world
         self.clock = Clock()
-        self.dispatcher = Dispatcher(world.store, self.clock, ack_timeout=5.0)
+        self.dispatcher = Dispatcher(world.store, self.clock, ack_timeout=5.0, members=Alone("s"))
         self.provisioner = Provisioner(self.dispatcher, self.clock)
+
+    def add(self, worker: Worker, link: Link) -> None:
+        """A worker comes."""
+        self.world.do(lambda unit: registering.register_worker(unit, worker, []))
+        self.provisioner.add_worker(worker, link)
+
+    def outlook(self, pool: str = "pool"):
+        return self.world.read(lambda records: outlook_of(records, pool, self.clock.now()))
+
+    def blocked(self, pool: str = "pool") -> dict[str, float]:
+        return self.world.read(lambda records: blocked_lanes(records, pool))
+
+    def failed(self, host: Host, reason: str) -> None:
+        self.world.do(lambda unit: launching.failed(unit, host, reason))
+
+    def registered(self, host: Host) -> None:
+        self.world.do(lambda unit: launching.registered(unit, host))
 
     def knobs(self, **fields) -> None:
         changes = {"warm": fields}
@@ -85,7 +108,7 @@ def office(world) -> Office:
 def test_a_worker_gets_its_orders_when_it_comes_and_when_demand_changes(office):
     async def main() -> None:
         link = Link()
-        office.provisioner.add_worker(a_worker(), link)
+        office.add(a_worker(), link)
         assert await link.has(0) == []
         office.world.submit()
         office.provisioner.poke("pool")
@@ -99,13 +122,14 @@ def test_a_worker_that_leaves_is_replaced(office):
     async def main() -> None:
         first, second = Link(), Link()
         office.knobs(min=1)
-        office.provisioner.add_worker(a_worker(), first)
+        office.add(a_worker(), first)
         await first.has(1)
-        office.provisioner.drain_worker("w")
-        assert list(office.provisioner.outlook.workers) == []
-        office.provisioner.add_worker(a_worker("v"), second)
+        leaving = replace(a_worker(), draining=True)
+        office.world.do(lambda unit: unit.records.put_worker(leaving))
+        assert list(office.outlook().workers) == []
+        office.add(a_worker("v"), second)
         assert await second.has(0) == [], "what the first one has still counts"
-        assert list(office.provisioner.outlook.workers) == ["v"]
+        assert list(office.outlook().workers) == ["v"]
         office.provisioner.remove_worker("w", second)
         assert office.provisioner.worker_ids == ["w", "v"], "another socket than its own"
         office.provisioner.remove_worker("w", first)
@@ -119,38 +143,34 @@ def test_a_lane_whose_launches_fail_waits_longer_each_time(office):
 
     async def main() -> None:
         link = Link()
-        provisioner = office.provisioner
         office.world.submit()
         delays = []
         for _ in range(10):
-            provisioner.failed(host, "no such interpreter")
-            delays.append(provisioner._blocked["pool", host.lane] - office.clock.now())
+            office.failed(host, "no such interpreter")
+            delays.append(office.blocked()[host.lane] - office.clock.now())
         assert delays[:3] == [1.0, 2.0, 4.0]
         assert max(delays) == delays[-1] == MAX_BACKOFF
-        assert provisioner.outlook.failures == {("pool", host.lane): "no such interpreter"}
-        provisioner.add_worker(a_worker(), link)
+        assert office.outlook().failures == {("pool", host.lane): "no such interpreter"}
+        office.add(a_worker(), link)
         assert await link.has(0) == []
         office.clock.at += MAX_BACKOFF
-        provisioner.poke("pool")
+        office.provisioner.poke("pool")
         await link.has(1)
 
     office.run(main)
 
 
 def test_a_host_that_registers_ends_the_waiting_and_tells_how_long_launches_take(office):
-    async def main() -> None:
-        provisioner = office.provisioner
-        for seconds in (1.0, 9.0, 2.0):
-            host = Host(id="h", pool="pool", lane="l", requested=1000.0, registered=1000 + seconds)
-            provisioner.failed(host, "it died")
-            provisioner.registered(host)
-        assert provisioner.outlook.failures == {}
-        assert provisioner._blocked == {}
-        assert provisioner.outlook.cold_start == {"pool": 2.0}
-        provisioner.failed(host, "it died")
-        assert provisioner._blocked["pool", "l"] == office.clock.now() + 1.0, "counted anew"
-
-    office.run(main)
+    host = Host(id="h", pool="pool", lane="l", requested=1000.0)
+    for seconds in (1.0, 9.0, 2.0):
+        host.registered = 1000 + seconds
+        office.failed(host, "it died")
+        office.registered(host)
+    assert office.outlook().failures == {}
+    assert office.blocked() == {}
+    assert office.outlook().cold_start == {"pool": 2.0}
+    office.failed(host, "it died")
+    assert office.blocked() == {"l": office.clock.now() + 1.0}, "counted anew"
 
 
 def test_a_pool_whose_planning_failed_is_planned_again_and_holds_up_no_other(
@@ -173,10 +193,8 @@ def test_a_pool_whose_planning_failed_is_planned_again_and_holds_up_no_other(
         link, others = Link(), Link()
         office.world.submit()
         office.world.submit("f/o")
-        office.provisioner.add_worker(a_worker(), link)
-        other = a_worker("v")
-        other.pool = "other"
-        office.provisioner.add_worker(other, others)
+        office.add(a_worker(), link)
+        office.add(a_worker("v", "other"), others)
         await others.has(1)
         await link.has(1)
 
@@ -194,14 +212,12 @@ def test_launches_that_fail_in_one_pool_block_no_other(office):
     async def main() -> None:
         link = Link()
         failed = Host(id="h", pool="pool", lane=lane, requested=1000.0)
-        office.provisioner.failed(failed, "no such interpreter")
+        office.failed(failed, "no such interpreter")
         office.world.submit("f/o")
-        other = a_worker("v")
-        other.pool = "other"
-        office.provisioner.add_worker(other, link)
+        office.add(a_worker("v", "other"), link)
         await link.has(1)
         works = Host(id="g", pool="other", lane=lane, requested=1000.0, registered=1001.0)
-        office.provisioner.registered(works)
-        assert list(office.provisioner.outlook.failures) == [("pool", lane)]
+        office.registered(works)
+        assert list(office.outlook().failures) == [("pool", lane)]
 
     office.run(main)

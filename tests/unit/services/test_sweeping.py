@@ -295,7 +295,6 @@ def test_nobody_is_silent_while_the_clock_leaps(world, steps, wall, up, state):
             pace=5.0,
             lease=30.0,
             launch_timeout=60.0,
-            worker_ids=lambda: ["w"],
             is_dead=lambda _: None,
             end_host=lambda _: None,
         )
@@ -321,7 +320,6 @@ def test_nobody_is_silent_after_a_time_in_which_nothing_could_be_stored(world, m
             pace=5.0,
             lease=30.0,
             launch_timeout=60.0,
-            worker_ids=lambda: ["w"],
             is_dead=lambda _: None,
             end_host=lambda _: None,
         )

@@ -13,6 +13,7 @@ from stoker.ports.store.limits import DroppedSlots, LimitRecords
 from stoker.ports.store.queues import ClaimGroup, GroupCount, QueuedCount, QueueRecords
 from stoker.ports.store.runs import RunFilter, RunRecords
 from stoker.ports.store.schedules import ScheduleRecords
+from stoker.ports.store.servers import ServerRecords
 from stoker.ports.store.traces import TraceRecords
 
 __all__ = [
@@ -40,6 +41,7 @@ class Records(
     ScheduleRecords,
     EventRecords,
     AutomationRecords,
+    ServerRecords,
     Protocol,
 ):
     """What can be read and changed within one transaction. All methods block."""
@@ -47,6 +49,11 @@ class Records(
 
 class Store(Protocol):
     """A store of records. Transactions given to it may be committed in groups."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether several servers may use it at a time."""
+        ...
 
     def write(self, work: Callable[[Records], T]) -> Future[T]:
         """Run ``work`` in a transaction; the future is set once that is safe on disk.

@@ -2,8 +2,9 @@
 
 from typing import Protocol
 
-from stoker.domain.hosts import Host
+from stoker.domain.hosts import Host, HostZygote
 from stoker.domain.pools import Worker
+from stoker.domain.servers import Launches
 
 
 class HostRecords(Protocol):
@@ -26,3 +27,20 @@ class HostRecords(Protocol):
     def put_worker(self, worker: Worker) -> None: ...
     def workers(self, pool: str | None = None) -> list[Worker]: ...
     def delete_worker(self, worker_id: str) -> None: ...
+
+    # Zygotes, and launches
+    def put_zygote(self, zygote: HostZygote) -> None:
+        """Note that a host holds a zygote, or could not make it."""
+        ...
+
+    def drop_zygotes(self, host_id: str, key: str | None = None) -> None:
+        """Forget a host's zygotes, or one of them."""
+        ...
+
+    def zygotes(self, pool: str | None = None) -> list[HostZygote]:
+        """Those of all living hosts, or of a pool's."""
+        ...
+
+    def put_launches(self, launches: Launches) -> None: ...
+    def launches(self, pool: str) -> list[Launches]: ...
+    def delete_launches(self, pool: str) -> None: ...

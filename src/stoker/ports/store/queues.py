@@ -70,6 +70,10 @@ class QueueRecords(Protocol):
         """The first runs of one queue and lane, oldest first."""
         ...
 
+    def any_queued(self, pool: str) -> bool:
+        """Whether a run waits in any of a pool's groups that is not blocked."""
+        ...
+
     def queued_counts(self, pool: str) -> list[QueuedCount]:
         """All queued runs. Reads every one of them: not for what is done often."""
         ...

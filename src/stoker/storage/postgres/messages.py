@@ -1,7 +1,7 @@
 """Messages between the servers of a database: LISTEN and NOTIFY, on connections of their own.
 
-Each is delivered at most once: what is sent while a connection is lost is lost. Whoever relies on
-messages looks by himself from time to time.
+Each is delivered at most once: what is sent while a connection is lost is lost. When it is back, an
+empty message says so; and whoever relies on messages looks by himself from time to time.
 """
 
 import base64
@@ -86,6 +86,8 @@ class Messages:
             try:
                 if connection is None or connection.closed:
                     connection = connect(self._url)
+                    # There is nothing in it that a crash could lose.
+                    connection.execute("SET synchronous_commit = off")
                 with connection.transaction():
                     for payload in payloads:
                         connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, payload))
@@ -101,6 +103,8 @@ class Messages:
             try:
                 with connect(self._url) as connection:
                     connection.execute("LISTEN stoker")
+                    if self._listening.is_set():
+                        self._tell(b"")
                     self._listening.set()
                     self._take_all(connection)
             except (psycopg.Error, StokerError):
@@ -126,8 +130,11 @@ class Messages:
             # Its beginning was sent before this server listened, or it is none of Stoker's.
             return
         for message in messages:
-            for take in self._takers:
-                take(message)
+            self._tell(message)
+
+    def _tell(self, message: bytes) -> None:
+        for take in self._takers:
+            take(message)
 
 
 def pieces(sender: str, messages: Sequence[bytes]) -> list[str]:

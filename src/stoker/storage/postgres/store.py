@@ -31,6 +31,8 @@ class PostgresStore:
         Conflict: A newer Stoker wrote it.
     """
 
+    shared = True
+
     def __init__(self, url: str, *, readers: int = 3) -> None:
         prepare(url).close()
         self._closed = False

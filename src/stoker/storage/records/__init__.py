@@ -9,10 +9,21 @@ from stoker.storage.records.limits import Limits
 from stoker.storage.records.queues import Queues
 from stoker.storage.records.runs import Runs
 from stoker.storage.records.schedules import Schedules
+from stoker.storage.records.servers import Servers
 from stoker.storage.records.traces import Traces
 
 
 class SqlRecords(
-    Runs, Traces, Queues, Leases, Limits, Catalogue, Hosts, Schedules, Events, Automations
+    Runs,
+    Traces,
+    Queues,
+    Leases,
+    Limits,
+    Catalogue,
+    Hosts,
+    Schedules,
+    Events,
+    Automations,
+    Servers,
 ):
     """`Records` over a session whose transaction somebody else begins and ends."""

@@ -2,13 +2,16 @@
 
 import msgspec
 
-from stoker.domain.hosts import Host, HostState
+from stoker.domain.hosts import Host, HostState, HostZygote
 from stoker.domain.pools import Worker
+from stoker.domain.servers import Launches
 from stoker.storage.records.rows import to_text
 from stoker.storage.records.statements import Row, Statements
 
 _host = msgspec.json.Decoder(Host).decode
 _worker = msgspec.json.Decoder(Worker).decode
+_zygote = msgspec.json.Decoder(HostZygote).decode
+_launches = msgspec.json.Decoder(Launches).decode
 
 
 class Hosts(Statements):
@@ -44,3 +47,24 @@ class Hosts(Statements):
 
     def delete_worker(self, worker_id: str) -> None:
         self._do("delete_worker", (worker_id,))
+
+    def put_zygote(self, zygote: HostZygote) -> None:
+        self._do("put_zygote", (zygote.host_id, zygote.key, to_text(zygote)))
+
+    def drop_zygotes(self, host_id: str, key: str | None = None) -> None:
+        if key is None:
+            self._do("drop_zygotes", (host_id,))
+        else:
+            self._do("drop_zygote", (host_id, key))
+
+    def zygotes(self, pool: str | None = None) -> list[HostZygote]:
+        return [_zygote(row[0]) for row in self._all("zygotes", pool=pool)]
+
+    def put_launches(self, launches: Launches) -> None:
+        self._do("put_launches", (launches.pool, launches.lane, to_text(launches)))
+
+    def launches(self, pool: str) -> list[Launches]:
+        return [_launches(row[0]) for row in self._all("launches", pool)]
+
+    def delete_launches(self, pool: str) -> None:
+        self._do("delete_launches", (pool,))

@@ -12,6 +12,9 @@ class Queues(Statements):
     def queued(self, pool: str, queue: str, lane: str, limit: int) -> list[FlowRun]:
         return [rows.run_of(row) for row in self._all("queued", pool, queue, lane, limit)]
 
+    def any_queued(self, pool: str) -> bool:
+        return self._one("any_queued", pool) is not None
+
     def queued_counts(self, pool: str) -> list[QueuedCount]:
         return [QueuedCount(*row) for row in self._all("queued_counts", pool)]
 

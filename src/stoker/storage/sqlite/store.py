@@ -35,6 +35,8 @@ class SqliteStore:
     work runs in a savepoint of its own, so one that fails takes nothing with it.
     """
 
+    shared = False
+
     def __init__(self, path: Path, *, synchronous: str = "FULL", readers: int = 2) -> None:
         self._path = path
         self._synchronous = synchronous

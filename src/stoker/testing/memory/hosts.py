@@ -1,7 +1,8 @@
 """Hosts and the workers that launch them."""
 
-from stoker.domain.hosts import Host, HostState
+from stoker.domain.hosts import Host, HostState, HostZygote
 from stoker.domain.pools import Worker
+from stoker.domain.servers import Launches
 from stoker.testing.memory.tables import Room, copies
 
 
@@ -42,3 +43,28 @@ class Hosts(Room):
 
     def delete_worker(self, worker_id: str) -> None:
         self._tables.workers.pop(worker_id, None)
+
+    def put_zygote(self, zygote: HostZygote) -> None:
+        self._tables.zygotes.put((zygote.host_id, zygote.key), zygote)
+
+    def drop_zygotes(self, host_id: str, key: str | None = None) -> None:
+        for one in list(self._tables.zygotes):
+            if one[0] == host_id and key in (None, one[1]):
+                del self._tables.zygotes[one]
+
+    def zygotes(self, pool: str | None = None) -> list[HostZygote]:
+        living = {host.id for host in self.hosts(pool)}
+        found = sorted(self._tables.zygotes.items(), key=lambda item: item[0])
+        return copies(zygote for (host_id, _), zygote in found if host_id in living)
+
+    def put_launches(self, launches: Launches) -> None:
+        self._tables.launches.put((launches.pool, launches.lane), launches)
+
+    def launches(self, pool: str) -> list[Launches]:
+        found = sorted(self._tables.launches.items(), key=lambda item: item[0])
+        return copies(launches for (of, _), launches in found if of == pool)
+
+    def delete_launches(self, pool: str) -> None:
+        for one in list(self._tables.launches):
+            if one[0] == pool:
+                del self._tables.launches[one]

@@ -39,6 +39,11 @@ class Queues(Room):
         ]
         return sorted(found, key=place)
 
+    def any_queued(self, pool: str) -> bool:
+        return any(
+            key[0] == pool and not group.blocked for key, group in self._tables.groups.items()
+        )
+
     def queued(self, pool: str, queue: str, lane: str, limit: int) -> list[FlowRun]:
         return copies(self._queued(pool, lane, queue)[:limit])
 

@@ -17,6 +17,7 @@ from stoker.testing.memory.limits import Limits
 from stoker.testing.memory.queues import Queues
 from stoker.testing.memory.runs import Runs
 from stoker.testing.memory.schedules import Schedules
+from stoker.testing.memory.servers import Servers
 from stoker.testing.memory.tables import Tables
 from stoker.testing.memory.traces import Traces
 
@@ -24,7 +25,17 @@ T = TypeVar("T")
 
 
 class MemoryRecords(
-    Runs, Traces, Queues, Leases, Limits, Catalogue, Hosts, Schedules, Events, Automations
+    Runs,
+    Traces,
+    Queues,
+    Leases,
+    Limits,
+    Catalogue,
+    Hosts,
+    Schedules,
+    Events,
+    Automations,
+    Servers,
 ):
     """`Records` over tables in memory."""
 
@@ -41,6 +52,8 @@ class MemoryStore:
         []
         >>> store.close()
     """
+
+    shared = False
 
     def __init__(self, tables: Tables | None = None) -> None:
         self.tables = tables or Tables()

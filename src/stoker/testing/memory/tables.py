@@ -12,11 +12,12 @@ from stoker.domain.concurrency import Limit, LimitKind, SlotLease
 from stoker.domain.deliveries import Delivery
 from stoker.domain.deployments import Deployment
 from stoker.domain.events import Event
-from stoker.domain.hosts import Host
+from stoker.domain.hosts import Host, HostZygote
 from stoker.domain.leases import Lease
 from stoker.domain.pools import Worker, WorkPool, WorkQueue
 from stoker.domain.runs import FlowRun, StoredLogLine, TaskRun
 from stoker.domain.schedules import Backfill, DeploymentSchedule
+from stoker.domain.servers import Launches, Server
 from stoker.domain.states import StateRecord
 from stoker.domain.windows import Window
 
@@ -90,6 +91,14 @@ class Tables(Struct, kw_only=True):
     )
     hosts: Table[str, Host] = field(default_factory=Table[str, Host])
     workers: Table[str, Worker] = field(default_factory=Table[str, Worker])
+    zygotes: Table[tuple[str, str], HostZygote] = field(
+        default_factory=Table[tuple[str, str], HostZygote]
+    )
+    launches: Table[tuple[str, str], Launches] = field(
+        default_factory=Table[tuple[str, str], Launches]
+    )
+    servers: Table[str, Server] = field(default_factory=Table[str, Server])
+    leaders: Table[str, tuple[str, float]] = field(default_factory=Table[str, tuple[str, float]])
     schedules: Table[str, DeploymentSchedule] = field(
         default_factory=Table[str, DeploymentSchedule]
     )

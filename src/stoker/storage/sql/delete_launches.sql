@@ -1,0 +1,2 @@
+-- Forget how launches went in a pool.
+DELETE FROM launches WHERE pool = ?

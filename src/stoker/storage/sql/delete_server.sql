@@ -1,0 +1,2 @@
+-- Forget a server.
+DELETE FROM servers WHERE id = ?

@@ -1,0 +1,2 @@
+-- Forget all zygotes of a host.
+DELETE FROM zygotes WHERE host_id = ?

@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import gc
+import importlib
 import ipaddress
 import logging
 import os
@@ -65,14 +66,33 @@ def open_store(settings: Settings) -> Store:
     """
     if not is_postgres(settings.database_url):
         return SqliteStore(database_path(settings), synchronous=settings.sqlite_synchronous)
+    need_psycopg()
+    from stoker.storage.postgres.store import PostgresStore
+
+    return PostgresStore(settings.database_url)
+
+
+def need_psycopg() -> None:
+    """Raise `Unavailable` where what speaks to Postgres is missing."""
     try:
-        from stoker.storage.postgres.store import PostgresStore
+        importlib.import_module("psycopg")
     except ImportError as error:
         raise Unavailable(
             f"STOKER_DATABASE_URL names a Postgres database, and psycopg cannot be loaded ({error})"
             ": run `pip install 'stoker[postgres]'`"
         ) from None
-    return PostgresStore(settings.database_url)
+
+
+@contextmanager
+def without_server(settings: Settings) -> Generator[None]:
+    """Keep servers from a home for the time of a ``with`` block.
+
+    Raises:
+        Conflict: One runs on it.
+    """
+    make_home(settings.home)
+    with _lock(settings.home):
+        yield
 
 
 def database_name(settings: Settings) -> str:

@@ -25,6 +25,10 @@ COMMANDS: Table = {
     ),
     "event": ("stoker.cli.event:event", "Show, follow and emit events."),
     "automation": ("stoker.cli.automation:automation", "Create, show and try automations."),
+    "database": (
+        "stoker.cli.database:database",
+        "Upgrade, check, back up and restore the database.",
+    ),
     "config": ("stoker.cli.config:config", "Show the settings."),
     "version": ("stoker.cli.version:version", "Show the version."),
 }

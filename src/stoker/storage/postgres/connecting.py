@@ -34,6 +34,9 @@ SETTINGS = (
     f"SET idle_in_transaction_session_timeout = {IDLE * 1000}; SET lock_timeout = {LOCKED * 1000}"
 ).encode()
 
+SERVING = 0x53746F6B_65722121
+"""The advisory lock that every server shares, and a restore wants for itself."""
+
 NUL = "\x00"
 STORED_NUL = "\ufdd0"
 """What a NUL character is stored as, since Postgres has none in texts and users' logs may: one of

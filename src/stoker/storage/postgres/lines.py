@@ -6,7 +6,7 @@ from collections.abc import Callable
 import psycopg
 
 from stoker.domain.errors import Unavailable
-from stoker.storage.postgres.connecting import Connection, connect
+from stoker.storage.postgres.connecting import SERVING, Connection, connect
 from stoker.storage.postgres.problems import may_pass, unusable
 from stoker.storage.postgres.session import PostgresSession
 
@@ -64,6 +64,8 @@ class Line:
             return
         try:
             row = connection.execute("SELECT pg_is_in_recovery()").fetchone()
+            if row != (True,):
+                connection.execute("SELECT pg_advisory_lock_shared(%s)", (SERVING,))
         except psycopg.Error as error:
             connection.close()
             raise unusable(self._url, "opened", error) from error

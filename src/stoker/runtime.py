@@ -11,9 +11,12 @@ Outside of any run every attribute is None or empty.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stoker.engine.context import CURRENT, FlowContext, TaskContext, current_flow
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 __all__ = ["deployment", "flow_run", "task_run"]
 
@@ -62,6 +65,19 @@ class _FlowRun:
         """Times that it was given a slot: 1 in its first attempt, 0 in its caller's process."""
         flow = _flow()
         return 0 if flow is None else flow.attempt
+
+    @property
+    def scheduled_start_time(self) -> "datetime | None":
+        """When it was to begin, in UTC: of a schedule's or backfill's run its nominal instant.
+
+        None in its caller's process.
+        """
+        flow = _flow()
+        if flow is None or not flow.scheduled:
+            return None
+        from datetime import UTC, datetime
+
+        return datetime.fromtimestamp(flow.scheduled, UTC)
 
     @property
     def parent_flow_run_id(self) -> str | None:

@@ -22,6 +22,7 @@ METRICS = {
         "in_process_subflow_embedded",
     },
     "limits": {"slot_round_trip"},
+    "schedule_latency": {"schedule_start"},
     "soak": {
         "soak_hot_start_before",
         "soak_hot_start_after",

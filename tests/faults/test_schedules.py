@@ -78,8 +78,10 @@ def test_a_server_that_is_killed_loses_and_doubles_no_occurrence(
         assert set(instants[catchup]) < set(instants["all"])
     assert len(instants["all"]) > len(instants["latest"]) > len(instants["none"])
     entries = [json.loads(line) for line in ledger.read_text().splitlines()]
-    begun = [entry[1] for entry in entries if entry[0] == "begin"]
-    assert sorted(begun) == sorted(run.id for runs in found.values() for run in runs)
+    begun = [(entry[1], entry[2]) for entry in entries if entry[0] == "begin"]
+    runs = [run for of_one in found.values() for run in of_one]
+    expected = [(one.id, datetime.fromtimestamp(one.instant or 0, UTC).isoformat()) for one in runs]
+    assert sorted(begun) == sorted(expected), "each was begun once, and knew its instant"
 
 
 def test_a_backfill_goes_on_after_a_kill_and_keeps_its_limit(

@@ -1,13 +1,17 @@
 """Which occurrences of a schedule are run now: those that are due, and of those missed some."""
 
 from collections import deque
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 
 from msgspec import Struct
 
-from stoker.domain.schedules import DeploymentSchedule, Schedule
+from stoker.domain.schedules import DeploymentSchedule
 from stoker.domain.timing import next_after, occurrences
+
+SETTLING = 2.0
+"""Seconds for which what was missed is left alone: another server may be about to run it, and only
+where none does it was missed indeed."""
 
 
 class Firing(Struct, frozen=True):
@@ -26,8 +30,8 @@ class Firing(Struct, frozen=True):
     next: float | None
 
 
-def firing(one: DeploymentSchedule, now: float, up_since: float, most: int) -> Firing:
-    """Say which occurrences of a schedule are to be run.
+def firing(one: DeploymentSchedule, now: float, up_since: float, most: int) -> Firing | None:
+    """Say which occurrences of a schedule are to be run; None where it is too early to say.
 
     Args:
         one: The schedule.
@@ -45,24 +49,25 @@ def firing(one: DeploymentSchedule, now: float, up_since: float, most: int) -> F
     found = occurrences(one.schedule, one.cursor, until=now)
     keeps = {"none": 0, "latest": 1}.get(one.schedule.catchup, one.schedule.max_catchup)
     if keeps is not None:
-        found = _without_most_missed(found, up_since, keeps)
+        missed, newest, on_time = _missed(found, up_since, keeps)
+        if newest > now - SETTLING:
+            return None
+        found = chain(missed, on_time, found)
     instants = list(islice(found, most))
     cursor = instants[-1] if len(instants) == most else max(now, one.cursor)
-    return Firing(one, instants, cursor, _next(one.schedule, cursor))
+    upcoming = next_after(one.schedule, cursor) if one.schedule.active else None
+    return Firing(one, instants, cursor, upcoming)
 
 
-def _next(schedule: Schedule, cursor: float) -> float | None:
-    return next_after(schedule, cursor) if schedule.active else None
-
-
-def _without_most_missed(found: Iterator[float], up_since: float, keeps: int) -> Iterator[float]:
-    """Leave out what was missed, but for the newest ``keeps`` of it."""
-    missed: deque[float] = deque(maxlen=keeps)
+def _missed(
+    found: Iterator[float], up_since: float, keeps: int
+) -> tuple[Iterable[float], float, list[float]]:
+    """The newest missed occurrences, the very newest, and the first that was not missed."""
+    kept: deque[float] = deque(maxlen=keeps)
+    newest = float("-inf")
     for instant in found:
-        if instant < up_since:
-            missed.append(instant)
-            continue
-        yield from missed
-        missed.clear()
-        yield instant
-    yield from missed
+        if instant >= up_since:
+            return kept, newest, [instant]
+        kept.append(instant)
+        newest = instant
+    return kept, newest, []

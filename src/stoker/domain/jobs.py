@@ -29,6 +29,7 @@ class Job(Struct, kw_only=True):
         tags: For the run's context.
         timeout: Seconds that it may take; a little later the agent ends the process.
         limits: What it may use of the host.
+        scheduled: When it was to begin, seconds since the epoch: of an occurrence its instant.
         runner: Who knows what a flow is; ``"stoker"`` is our engine.
         assigned: When it went out to the host, seconds since the epoch.
     """
@@ -46,5 +47,6 @@ class Job(Struct, kw_only=True):
     tags: list[str] = field(default_factory=list[str])
     timeout: float | None = None
     limits: RunLimits = RunLimits()
+    scheduled: float = 0.0
     runner: str = "stoker"
     assigned: float = 0.0

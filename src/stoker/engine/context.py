@@ -30,6 +30,7 @@ class FlowContext:
         tags: Its labels.
         deployment: ``"flow/name"`` of its deployment; empty without one.
         attempt: Times that it was given a slot; 0 in its caller's process.
+        scheduled: When it was to begin, seconds since the epoch; 0 in its caller's process.
         parent: Id of the flow run that started it.
         run_count: Calls of the user's function so far.
         backend: Where it reports to.
@@ -58,6 +59,7 @@ class FlowContext:
         "parent",
         "pool",
         "run_count",
+        "scheduled",
         "tags",
         "task_runner",
         "top",
@@ -74,6 +76,7 @@ class FlowContext:
         tags: list[str] | None = None,
         deployment: str = "",
         attempt: int = 0,
+        scheduled: float = 0.0,
         console: bool = False,
         top: bool = False,
         is_async: bool = False,
@@ -87,6 +90,7 @@ class FlowContext:
         self.tags = tags or []
         self.deployment = deployment
         self.attempt = attempt
+        self.scheduled = scheduled
         self.parent = parent
         self.run_count = 0
         self.backend = backend

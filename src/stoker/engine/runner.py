@@ -117,6 +117,7 @@ def _run(flow: AnyFlow, job: Job, backend: Backend) -> Finished:
         tags=job.tags,
         deployment=job.deployment,
         attempt=job.attempt,
+        scheduled=job.scheduled,
         top=True,
         is_async=flow.is_async,
         log_prints=flow.logs_prints(None),

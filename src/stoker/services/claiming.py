@@ -364,4 +364,5 @@ def _job(run: FlowRun, target: _Target) -> Job:
         tags=run.tags,
         timeout=run.timeout,
         limits=target.limits,
+        scheduled=run.due if run.instant is None else run.instant,
     )

@@ -27,6 +27,9 @@ STILL = 3 * POLL
 """Seconds without a look after which nobody is said to have looked: a server that was stopped, a
 machine that slept, a store that could not be reached, a wall clock that was set forward."""
 
+AGAIN = 0.1
+"""Seconds until it is looked again whether another server has run what this one has missed."""
+
 TOGETHER = 100
 """Schedules looked at, and runs of a schedule made, at a time."""
 
@@ -85,6 +88,8 @@ class Scheduler:
                 return later
             # In a thread: what a server missed in a month may be millions of occurrences.
             firings = await asyncio.to_thread(_firings, due, now, self._up_since)
+            if not firings:
+                return now + AGAIN
             # Each by itself, so that one that fails holds back no other.
             done = await asyncio.gather(
                 *(self._fire(what) for what in firings), return_exceptions=True
@@ -108,4 +113,5 @@ def _look(now: float, records: Records) -> tuple[list[DeploymentSchedule], float
 
 
 def _firings(due: list[DeploymentSchedule], now: float, up_since: float) -> list[Firing]:
-    return [firing(one, now, up_since, TOGETHER) for one in due]
+    found = [firing(one, now, up_since, TOGETHER) for one in due]
+    return [one for one in found if one is not None]

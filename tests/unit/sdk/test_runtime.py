@@ -50,6 +50,7 @@ def test_a_task_run_in_this_and_other_threads(backend: RecordingBackend) -> None
 
 
 def test_outside_of_runs_there_is_nothing() -> None:
+    assert flow_run.scheduled_start_time is None
     assert flow_run.id is flow_run.name is task_run.id is deployment.name is None
     assert flow_run.parameters == task_run.parameters == {}
     assert flow_run.run_count == task_run.run_count == flow_run.attempt == 0

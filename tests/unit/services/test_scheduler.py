@@ -332,3 +332,21 @@ async def test_one_schedule_that_fails_holds_back_no_other(town, monkeypatch):
     monkeypatch.undo()
     await town.server.once()
     assert town.instants() == [10_010, 10_010]
+
+
+@in_a_loop
+async def test_a_server_that_has_just_started_leaves_to_others_what_they_are_about_to_run(town):
+    town.add(interval=10.0, catchup="none")
+    other = town.server
+    town.clock.go(10.5)
+    again = await town.start_server().once()
+    assert town.clock.now() < again < town.clock.now() + 1
+    assert town.instants() == [], "it is neither run nor given up"
+    await other.once()
+    await town.server.once()
+    assert town.instants() == [10_010]
+    town.clock.go(9.6)
+    await town.start_server().once()
+    town.clock.go(2.0)
+    assert await town.server.once() == 10_030
+    assert town.instants() == [10_010], "nobody has run it: it was missed"

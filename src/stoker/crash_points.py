@@ -17,8 +17,12 @@ POINTS = (
     "migration.after",
     "spool.before",
     "spool.after",
+    "firing.before",
+    "firing.after",
+    "delivery.before",
+    "delivery.after",
 )
-"""All of them: a commit of the store, of its schema, and of a host's spool."""
+"""All of them: a commit of the store, of its schema, of a host's spool; firings; deliveries."""
 
 _folder = os.environ.get(VARIABLE)
 

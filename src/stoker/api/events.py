@@ -68,7 +68,7 @@ class Events(Controller):
 
     @post("/", opt=scope("events:write"), summary="Emit an event")
     async def emit(self, context: NamedDependency[Context], data: JSONBody[EmitEvent]) -> Event:
-        """Store what a user says that has happened."""
+        """Store what a user says that has happened; the answer has no ``id`` yet."""
         check_emitted(data)
 
         def work(unit: Unit) -> Event:

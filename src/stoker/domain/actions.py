@@ -64,6 +64,32 @@ class ResumeWorkQueue(Struct, tag_field="type", tag="resume-work-queue", kw_only
     queue: str | None = None
 
 
+class PauseDeployment(Struct, tag_field="type", tag="pause-deployment", kw_only=True):
+    """Pause all schedules of a deployment; the event's where none is named."""
+
+    deployment: str | None = None
+
+
+class ResumeDeployment(Struct, tag_field="type", tag="resume-deployment", kw_only=True):
+    """Let all schedules of a deployment fire again; the event's where none is named."""
+
+    deployment: str | None = None
+
+
+class PauseSchedule(Struct, tag_field="type", tag="pause-schedule", kw_only=True):
+    """Pause one schedule, by its name, of a deployment; the event's where none is named."""
+
+    schedule: str
+    deployment: str | None = None
+
+
+class ResumeSchedule(Struct, tag_field="type", tag="resume-schedule", kw_only=True):
+    """Let one schedule of a deployment fire again; the event's where none is named."""
+
+    schedule: str
+    deployment: str | None = None
+
+
 class PauseAutomation(Struct, tag_field="type", tag="pause-automation", kw_only=True):
     """Pause an automation; itself where none is named."""
 
@@ -117,6 +143,10 @@ Internal = (
     | ResumeWorkPool
     | PauseWorkQueue
     | ResumeWorkQueue
+    | PauseDeployment
+    | ResumeDeployment
+    | PauseSchedule
+    | ResumeSchedule
     | PauseAutomation
     | ResumeAutomation
 )

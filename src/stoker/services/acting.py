@@ -8,9 +8,13 @@ from stoker.domain.actions import (
     CancelFlowRun,
     Internal,
     PauseAutomation,
+    PauseDeployment,
+    PauseSchedule,
     PauseWorkPool,
     PauseWorkQueue,
     ResumeAutomation,
+    ResumeDeployment,
+    ResumeSchedule,
     ResumeWorkPool,
     ResumeWorkQueue,
     RunDeployment,
@@ -22,7 +26,8 @@ from stoker.domain.requests import StartRun
 from stoker.services.administration import put_queue, update_pool
 from stoker.services.automations import enable
 from stoker.services.cancelling import cancel
-from stoker.services.lookup import need_pool
+from stoker.services.lookup import need_deployment, need_pool
+from stoker.services.scheduling import set_active
 from stoker.services.submission import submit
 from stoker.services.unit import Unit
 
@@ -53,6 +58,12 @@ def act(unit: Unit, delivery: Delivery, action: Internal, values: dict[str, Any]
         case PauseWorkQueue(pool=pool, queue=queue) | ResumeWorkQueue(pool=pool, queue=queue):
             paused = isinstance(action, PauseWorkQueue)
             return _pause_queue(unit, pool or event.pool, queue or event.queue, paused)
+        case PauseDeployment(deployment=name) | ResumeDeployment(deployment=name):
+            active = isinstance(action, ResumeDeployment)
+            return _schedules(unit, name or event.deployment, None, active)
+        case PauseSchedule(deployment=name) | ResumeSchedule(deployment=name):
+            active = isinstance(action, ResumeSchedule)
+            return _schedules(unit, name or event.deployment, action.schedule, active)
         case PauseAutomation(automation=name):
             paused = enable(unit, name or delivery.firing.automation_id, False)
             return f"automation {paused.name} is paused"
@@ -103,6 +114,18 @@ def _pause_queue(unit: Unit, pool: str | None, name: str | None, paused: bool) -
                 put_queue(unit, replace(queue, paused=paused))
             return f"work queue {name} of {pool} {_is(paused)}"
     raise NotFound(f"work pool {pool!r} has no queue {name!r}")
+
+
+def _schedules(unit: Unit, name: str | None, slug: str | None, active: bool) -> str:
+    if name is None:
+        raise Invalid("the event concerns no deployment, and the action names none")
+    deployment = need_deployment(unit.records, name)
+    every = [one.slug for one in unit.records.schedules_of(deployment.id)]
+    slugs = every if slug is None else [slug]
+    for one in slugs:
+        set_active(unit, deployment, one, active=active)
+    fire = "fire again" if active else "are paused"
+    return f"schedules of {deployment.full_name} {fire}: {', '.join(slugs) or 'it has none'}"
 
 
 def _is(paused: bool) -> str:

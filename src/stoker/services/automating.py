@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from math import inf
 
+from stoker.crash_points import crash_point
 from stoker.domain.automations import Automation
 from stoker.domain.windows import concerns
 from stoker.ports.clock import Clock
@@ -76,7 +77,10 @@ class Automator:
         wanted, due = await self._dispatcher.read(lambda records: self._look(records, horizon))
         if not wanted and (due is None or due > self._clock.now()):
             return due
-        return await self._dispatcher.transact(self._step)
+        crash_point("firing.before")
+        due = await self._dispatcher.transact(self._step)
+        crash_point("firing.after")
+        return due
 
     def _be_patient(self, unit: Unit) -> None:
         unit.records.lock(LOCK)

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from contextlib import suppress
 
+from stoker.crash_points import crash_point
 from stoker.domain.actions import CallWebhook, SendNotification
 from stoker.domain.deliveries import Delivery
 from stoker.domain.errors import Conflict, StokerError
@@ -94,15 +95,19 @@ class Deliverer:
             logger.error("a delivery could not be noted", exc_info=task.exception())
 
     async def _act(self, delivery_id: str) -> None:
+        crash_point("delivery.before")
         try:
             await self._dispatcher.transact(lambda unit: act_on(unit, delivery_id, self._link))
+            crash_point("delivery.after")
         except StokerError as error:
             reason = error
             await self._dispatcher.transact(lambda unit: refused(unit, delivery_id, reason))
 
     async def _send(self, delivery: Delivery, values: Values) -> None:
         try:
+            crash_point("delivery.before")
             outcome = await self._bring(delivery, values)
+            crash_point("delivery.after")
         except Undelivered as error:
             reason, for_good = error, error.for_good
         except Exception:

@@ -23,7 +23,7 @@ from stoker.services.unit import Unit
 LOCK = "outbox"
 """Held by whoever claims deliveries: no two servers are at one of them."""
 
-MARGIN = 10.0
+MARGIN = 3.0
 """Seconds beyond an action's timeout for which a server claims it."""
 
 Link = Callable[[Event], str]

@@ -9,6 +9,7 @@ from typing import Any
 from numpy import random as numpy_random
 
 from stoker import flow
+from stoker.events import emit_event
 from stoker.runtime import flow_run
 
 AT_IMPORT = os.environ.get("COLOUR", "none")
@@ -78,3 +79,10 @@ def about() -> dict[str, Any]:
         "deployment": flow_run.deployment,
         "parent": flow_run.parent_flow_run_id,
     }
+
+
+@flow
+def emit_events() -> None:
+    """Say twice that a step is done."""
+    for n in range(2):
+        emit_event("step.done", {"kind": "step", "id": str(n)}, {"n": n})

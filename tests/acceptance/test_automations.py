@@ -278,7 +278,7 @@ automations:
         assert "fires again" in stoker.cli("automation", "resume", "by-file").stdout
         assert "is there" in stoker.cli("automation", "create", str(file), "--replace").stdout
     finally:
-        stoker.cli("automation", "delete", "by-file").stdout
+        stoker.cli("automation", "delete", "by-file")
     assert "automation.deleted" in stoker.cli("event", "ls", "--event", "automation.*").stdout
     listed = stoker.cli("event", "stream", "--after", "0", "--limit", "2", "--json").stdout
     assert [json.loads(line)["id"] for line in listed.splitlines()] == [1, 2]

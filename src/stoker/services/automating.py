@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from math import inf
 
@@ -50,16 +51,17 @@ class Automator:
         self._read = 0
         self._last = -inf
 
-    def committed(self, unit: Unit) -> None:
+    def stirred(self, names: AbstractSet[str]) -> None:
         """See `Follower`."""
-        if unit.automations or (unit.events and not self._idle):
+        if "automations" in names or ("events" in names and not self._idle):
             self._wake.set()
 
     async def run(self) -> None:
         """Look for ever."""
         while True:
             self._wake.clear()
-            due = await self.once()
+            leads = self._dispatcher.members.leading("automations")
+            due = await self.once() if leads else None
             left = SLOW_POLL if due is None else min(SLOW_POLL, due - self._clock.now())
             if left > 0:
                 with suppress(TimeoutError):

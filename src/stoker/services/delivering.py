@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 
 from stoker.crash_points import crash_point
@@ -22,7 +23,6 @@ from stoker.services.outbox import (
     sent,
     texts_of,
 )
-from stoker.services.unit import Unit
 
 logger = logging.getLogger("stoker.server")
 
@@ -54,9 +54,9 @@ class Deliverer:
         self._wake = asyncio.Event()
         self._sending: set[asyncio.Task[None]] = set()
 
-    def committed(self, unit: Unit) -> None:
+    def stirred(self, names: AbstractSet[str]) -> None:
         """See `Follower`."""
-        if unit.outbox:
+        if "outbox" in names:
             self._wake.set()
 
     async def run(self) -> None:

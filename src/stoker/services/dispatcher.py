@@ -167,7 +167,7 @@ class Dispatcher:
             self.watch.resumed(waiter, run)
         for run_id in unit.logged:
             self.watch.logged(run_id)
-        self.events.settle(unit)
+        self.events.stir(unit.stirs)
         for pool in unit.demand:
             self.on_demand(pool)
         if unit.scheduled:
@@ -201,6 +201,7 @@ class Dispatcher:
             granted=set(unit.granted),
             given_up=set(unit.given_up),
             signals=_signals_of(unit),
+            stirred=unit.stirs,
         )
 
     def _look_at_schedules(self) -> None:

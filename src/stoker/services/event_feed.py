@@ -2,13 +2,13 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 
 from stoker.domain.errors import Unavailable
 from stoker.domain.events import Event
 from stoker.ports.clock import Clock
 from stoker.services.dispatcher import Dispatcher
-from stoker.services.unit import Unit
 
 KEPT = 2_000
 """Events that are kept for followers who are nearly up to date; others read the store."""
@@ -44,9 +44,9 @@ class EventFeed:
         self._from = 0
         self._upto = 0
 
-    def committed(self, unit: Unit) -> None:
+    def stirred(self, names: AbstractSet[str]) -> None:
         """See `Follower`."""
-        if unit.events and self._followers:
+        if self._followers and "events" in names:
             self._wake.set()
 
     def close(self) -> None:

@@ -1,15 +1,14 @@
 """Who is told, after a commit, that there are new events, automations, or deliveries."""
 
+from collections.abc import Set as AbstractSet
 from typing import Protocol
-
-from stoker.services.unit import Unit
 
 
 class Follower(Protocol):
     """A loop that has something to do when something was committed."""
 
-    def committed(self, unit: Unit) -> None:
-        """A unit of work was committed."""
+    def stirred(self, names: AbstractSet[str]) -> None:
+        """These have changed: ``"events"``, ``"automations"``, ``"outbox"``."""
         ...
 
 
@@ -23,8 +22,8 @@ class Followers:
         """Tell these from now on."""
         self._all += followers
 
-    def settle(self, unit: Unit) -> None:
-        """A unit of work was committed."""
-        if unit.events or unit.outbox or unit.automations:
+    def stir(self, names: AbstractSet[str]) -> None:
+        """These have changed."""
+        if names:
             for follower in self._all:
-                follower.committed(unit)
+                follower.stirred(names)

@@ -54,6 +54,8 @@ class Hearing:
     def _lead(self, name: str) -> None:
         if name == "planner":
             self._spawn(self._provisioner.lead())
+        if name == "automations":
+            self._dispatcher.events.stir({"automations"})
 
     def hear(self, news: News) -> None:
         """Act on news."""
@@ -74,6 +76,7 @@ class Hearing:
             dispatcher.watch.logged(run_id)
         for name in news.signals:
             dispatcher.signal(name)
+        dispatcher.events.stir(news.stirred)
         if news.granted or news.given_up:
             dispatcher.on_answers(news.granted, news.given_up)
         for pool in news.demand:

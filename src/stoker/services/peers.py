@@ -47,6 +47,7 @@ class News(Struct, kw_only=True, omit_defaults=True):
         given_up: Requests for slots that are over.
         condemned: Hosts that their workers are to end.
         signals: What else there is to look at; see `Unit.signals`.
+        stirred: What has changed for followers of events; see `Unit.stirs`.
         servers: Whether a server has come or gone.
     """
 
@@ -67,6 +68,7 @@ class News(Struct, kw_only=True, omit_defaults=True):
     given_up: set[str] = field(default_factory=set[str])
     condemned: set[str] = field(default_factory=set[str])
     signals: set[str] = field(default_factory=set[str])
+    stirred: set[str] = field(default_factory=set[str])
     servers: bool = False
 
     @property

@@ -130,6 +130,16 @@ class Unit:
     left: set[str] = field(default_factory=set[str])
     signals: set[str] = field(default_factory=set[str])
 
+    @property
+    def stirs(self) -> set[str]:
+        """What followers of events, of automations, of the outbox have to look at."""
+        stirred = {"events"} if self.events else set[str]()
+        if self.automations:
+            stirred.add("automations")
+        if self.outbox:
+            stirred.add("outbox")
+        return stirred
+
     def close(self) -> None:
         """Write what is written once, at the end of the transaction."""
         if self.events:

@@ -39,7 +39,7 @@ def measure(options: Options) -> Iterator[Row]:
 
 def rates(options: Options, db: str) -> list[float]:
     """Drive the engine a few times."""
-    with database(db) as settings, stack(settings=settings) as running:
+    with database(db) as on, stack(settings=on.settings, home=on.home) as running:
         running.create_pool(POOL, warm=KNOBS)
         name = deploy(running, "empty.py", "nothing")
         with fleet(running.url, POOL) as hosts:

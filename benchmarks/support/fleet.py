@@ -42,12 +42,14 @@ class Fleet:
     Args:
         url: The server's address.
         pool: The pool.
+        busy: Seconds between the start and the end of a run.
 
     Attributes:
         finished: Runs whose end the server has acknowledged.
     """
 
-    def __init__(self, url: str, pool: str) -> None:
+    def __init__(self, url: str, pool: str, busy: float = 0.0) -> None:
+        self._busy = busy
         self._socket = url.replace("http", "ws", 1)
         self._pool = pool
         self._tasks: set[asyncio.Task[None]] = set()
@@ -154,16 +156,25 @@ class Fleet:
                 case wire.Assign(jobs=jobs):
                     acknowledged = [(job.run_id, job.attempt) for job in jobs]
                     await socket.send(wire.encode(wire.AssignAck(runs=acknowledged)))
-                    for number, frames in ((1, _begin(jobs)), (2, _end(jobs))):
-                        batch += 1
-                        await socket.send(wire.encode(wire.Frames(batch=batch, frames=frames)))
-                        if number == 2:
-                            ends[batch] = len(jobs)
+                    batch += 1
+                    begun = wire.Frames(batch=batch, frames=_begin(jobs))
+                    await socket.send(wire.encode(begun))
+                    batch += 1
+                    ends[batch] = len(jobs)
+                    ended = self._finish(socket, batch, jobs)
+                    if self._busy:
+                        self._spawn(ended)
+                    else:
+                        await ended
                 case wire.FramesAck(batch=number):
                     self._count(ends.pop(number, 0))
                 case _:
                     pass
         return True
+
+    async def _finish(self, socket: ClientConnection, batch: int, jobs: list[Job]) -> None:
+        await asyncio.sleep(self._busy)
+        await socket.send(wire.encode(wire.Frames(batch=batch, frames=_end(jobs))))
 
     def _count(self, runs: int) -> None:
         self.finished += runs
@@ -189,12 +200,12 @@ def _frame(job: Job, seq: int, report: Report) -> Frame:
 
 
 @contextmanager
-def fleet(url: str, pool: str) -> Generator[Fleet]:
+def fleet(url: str, pool: str, busy: float = 0.0) -> Generator[Fleet]:
     """Run a simulated worker in a thread of its own."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="fleet", daemon=True)
     thread.start()
-    made = Fleet(url, pool)
+    made = Fleet(url, pool, busy)
     running = asyncio.run_coroutine_threadsafe(made.run(), loop)
     try:
         yield made

@@ -31,7 +31,9 @@ OPEN = [state for state in StateType if state not in TERMINAL]
 
 @contextmanager
 def stack(
-    warm: WarmKnobs | None = None, settings: Mapping[str, object] | None = None
+    warm: WarmKnobs | None = None,
+    settings: Mapping[str, object] | None = None,
+    home: Path | None = None,
 ) -> Generator[Harness]:
     """Run a server, and where ``warm`` is given a pool and its worker.
 
@@ -39,7 +41,7 @@ def stack(
     """
     pool = None if warm is None else POOL
     with (
-        harness(pool=pool, warm=warm, settings=settings) as running,
+        harness(home, pool=pool, warm=warm, settings=settings) as running,
         configured(running.home, running.url),
     ):
         yield running

@@ -28,6 +28,7 @@ from stoker.ports.store import DroppedSlots
 from stoker.services import limiting, limits, registering, scripts
 from stoker.services.changing import change
 from stoker.services.limiting import Holder
+from stoker.services.settling import settle
 from stoker.services.unit import Unit
 
 TAG, NAME = LimitKind.TAG, LimitKind.NAME
@@ -96,7 +97,7 @@ def test_slot_leases_are_kept_until_they_are_dropped(shop) -> None:
     granted = a_lease("w", place=9, acquired=4.0, run_id="r", attempt=3, host_id=None)
     shop.do(lambda records: records.put_slot_leases([granted]))
     assert shop.do(lambda records: records.waited_limits()) == [(NAME, "other")]
-    dropped = shop.do(lambda records: records.drop_slots_of_run("r"))
+    dropped = shop.do(lambda records: records.drop_slots_of_runs(["r"]))
     assert sorted(dropped) == [DroppedSlots("w", NAME, "db"), DroppedSlots("w", NAME, "other")]
     assert leases(5.0) == [decays, held], "what decays does so without its holder"
     shop.do(lambda records: records.move_drains(100.0))
@@ -129,6 +130,7 @@ def test_slots_end_with_the_attempt_in_its_transaction(shop) -> None:
         run = unit.records.flow_run("r")
         assert run is not None
         assert change(unit, run, wish) is None
+        settle(unit)
 
     unit = shop.unit(end)
     assert unit.freed == {(NAME, "db")}

@@ -178,7 +178,7 @@ def test_open_runs_in_a_process_are_found_at_any_depth(shop):
         a_run("deployed", S.RUNNING, parent_run_id="r"),
         a_run("below", S.RUNNING, parent_run_id="deployed", **inner),
     )
-    found = shop.read(lambda records: records.open_subflows("r"))
+    found = shop.read(lambda records: records.open_subflows(["r"]))
     assert sorted(run.id for run in found) == ["s", "t", "under"]
 
 

@@ -14,12 +14,12 @@ from stoker.ports.clock import Clock
 from stoker.ports.links import HostLink
 from stoker.ports.store import Records, Store
 from stoker.services import lending
-from stoker.services.claiming import claim
 from stoker.services.followers import Followers
 from stoker.services.leaps import Leaps, follow
 from stoker.services.members import Alone, Membership
 from stoker.services.peers import News
 from stoker.services.registering import release
+from stoker.services.settling import finish
 from stoker.services.unit import ReadyHost, Unit
 from stoker.services.watch import Watch
 
@@ -116,8 +116,7 @@ class Dispatcher:
                 follow(records, leap)
             unit = Unit(records, now)
             result = work(unit)
-            for pool in list(unit.claimable):
-                claim(unit, pool, ready)
+            finish(unit, ready)
             unit.close()
             if tells and self.members.others:
                 unit.left = {pool for pool in unit.claimable if records.any_queued(pool)}

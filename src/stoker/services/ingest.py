@@ -24,6 +24,7 @@ from stoker.services import limiting
 from stoker.services.changing import change, end_inner
 from stoker.services.happening import emitted, run_entered
 from stoker.services.limiting import Holder
+from stoker.services.settling import settle
 from stoker.services.unit import Unit
 
 
@@ -56,6 +57,8 @@ class _Ingest:
         self._ended = 0
 
     def run(self, frames: Sequence[Frame]) -> None:
+        wanted = list(dict.fromkeys(frame.run_id for frame in frames))
+        self._runs = {run.id: run for run in self._unit.records.flow_runs_of(wanted)}
         for frame in frames:
             self._frame(frame)
         for run in self._created_runs:
@@ -70,6 +73,10 @@ class _Ingest:
         if frame.reports and isinstance(frame.reports[0], SubflowCreated):
             self._created(frame.reports[0].run)
         run = self._find(frame.run_id)
+        if run is not None and run.deployment_id is None and self._unit.over:
+            # It may have been part of a run that has ended, and has ended with it.
+            settle(self._unit)
+            run = self._find(frame.run_id)
         if run is None or frame.attempt != run.attempt:
             return
         if not self._is_its_own(run):

@@ -7,6 +7,8 @@ them (the wait timed out, or a link of the chain ended early) and no limit has r
 wait is held until something is given back.
 """
 
+from collections.abc import Sequence
+
 from stoker.domain.errors import Conflict
 from stoker.domain.leases import Lease, has_room
 from stoker.domain.runs import FlowRun
@@ -45,10 +47,11 @@ def end_wait(unit: Unit, waiter: str, child: FlowRun) -> None:
         unit.records.hold_wait(waiter, child.id)
 
 
-def run_ended(unit: Unit, run: FlowRun) -> None:
-    """End the waits for a run that is over."""
-    for waiter in unit.records.waiters(run.id):
-        end_wait(unit, waiter, run)
+def runs_ended(unit: Unit, runs: Sequence[FlowRun]) -> None:
+    """End the waits for runs that are over."""
+    by_id = {run.id: run for run in runs}
+    for waiter, child in unit.records.waits_for(list(by_id)):
+        end_wait(unit, waiter, by_id[child])
 
 
 def given_back(unit: Unit) -> None:

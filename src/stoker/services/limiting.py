@@ -1,6 +1,6 @@
 """Slots of limits: asked for, granted in turn, given back."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import inf
 
 from msgspec import Struct, structs
@@ -171,9 +171,10 @@ def give_up(unit: Unit, request: AcquireSlots, holder: Holder) -> bool:
     return True
 
 
-def attempt_ended(unit: Unit, run_id: str) -> None:
-    """An attempt is over: so are its requests."""
-    _dropped(unit, unit.records.drop_slots_of_run(run_id))
+def attempts_ended(unit: Unit, run_ids: Sequence[str]) -> None:
+    """Attempts are over: so are their requests."""
+    if run_ids:
+        _dropped(unit, unit.records.drop_slots_of_runs(run_ids))
 
 
 def script_ended(unit: Unit, host_id: str) -> None:

@@ -89,6 +89,7 @@ class Unit:
         draining: Hosts to drain; they are given no run in this transaction either.
         terms: What hosts go by from now on, by host.
         used: Hosts that were given the one run that they take.
+        over: ``(run, its host)`` of the attempts that ended and that are not settled yet.
         logged: Runs with new log lines.
         events: What it tells; `close` writes them.
         depth: How many automations lie behind it.
@@ -115,6 +116,7 @@ class Unit:
     draining: set[str] = field(default_factory=set[str])
     terms: dict[str, HostTerms] = field(default_factory=dict[str, HostTerms])
     used: set[str] = field(default_factory=set[str])
+    over: list[tuple[FlowRun, str | None]] = field(default_factory=list[tuple[FlowRun, str | None]])
     logged: set[str] = field(default_factory=set[str])
     events: list[Event] = field(default_factory=list[Event])
     depth: int = 0

@@ -17,9 +17,9 @@ from stoker.domain.runs import FlowRun
 from stoker.domain.servers import Server
 from stoker.domain.states import StateRecord, StateType
 from stoker.services import administration, lending, registering
-from stoker.services.claiming import claim
 from stoker.services.ingest import ingest
 from stoker.services.members import register_alone
+from stoker.services.settling import finish
 from stoker.services.submission import submit
 from stoker.services.unit import ReadyHost, Unit
 from stoker.storage.sqlite.store import SqliteStore
@@ -55,8 +55,7 @@ class World:
         def transaction(records) -> Any:
             unit = Unit(records, self.now)
             result = work(unit)
-            for pool in list(unit.claimable):
-                claim(unit, pool, ready)
+            finish(unit, ready)
             return result, unit
 
         result, self.last = self.store.write(transaction).result(10)

@@ -44,7 +44,20 @@ class Records(
     ServerRecords,
     Protocol,
 ):
-    """What can be read and changed within one transaction. All methods block."""
+    """What can be read and changed within one transaction. All methods block.
+
+    What is written may be noted at first: it is seen by all that is read later, and is in the
+    database at the end of the unit of work.
+    """
+
+    def flush(self) -> None:
+        """Write what is only noted yet.
+
+        Raises:
+            Outrun: Somebody else has changed a run since it was read. Any method may raise this;
+                the unit of work has to be run again.
+        """
+        ...
 
 
 class Store(Protocol):

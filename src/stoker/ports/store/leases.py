@@ -1,5 +1,6 @@
 """Leases, and the waits along which they are lent."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from msgspec import Struct, field
@@ -65,6 +66,10 @@ class LeaseRecords(Protocol):
         ...
 
     def waiters(self, child: str) -> list[str]: ...
+    def waits_for(self, children: Sequence[str]) -> list[tuple[str, str]]:
+        """``(waiter, child)`` of the waits for some runs."""
+        ...
+
     def waits_of(self, waiter: str) -> list[str]:
         """The runs that this one waits for; waits that are held are over."""
         ...

@@ -53,7 +53,7 @@ class LimitRecords(Protocol):
         """Forget a request; slots that decay and were granted decay without it."""
         ...
 
-    def drop_slots_of_run(self, run_id: str) -> list[DroppedSlots]:
+    def drop_slots_of_runs(self, run_ids: Sequence[str]) -> list[DroppedSlots]:
         """Forget the requests of a run, as `drop_slots_of_request` does."""
         ...
 

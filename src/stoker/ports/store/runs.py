@@ -35,10 +35,14 @@ class RunRecords(Protocol):
         ...
 
     def flow_run(self, run_id: str) -> FlowRun | None: ...
+    def flow_runs_of(self, run_ids: Sequence[str]) -> list[FlowRun]:
+        """The runs of these ids that there are, in any order."""
+        ...
+
     def run_of_key(self, idempotency_key: str) -> FlowRun | None: ...
     def flow_runs(self, which: RunFilter) -> list[FlowRun]: ...
-    def open_subflows(self, run_id: str) -> list[FlowRun]:
-        """Runs in the process of this one, at any depth, that are not over."""
+    def open_subflows(self, run_ids: Sequence[str]) -> list[FlowRun]:
+        """Runs in the processes of these, at any depth, that are not over."""
         ...
 
     def open_runs_of(self, host_id: str) -> list[FlowRun]:
@@ -49,7 +53,8 @@ class RunRecords(Protocol):
         """Apply each if its run is still at the version it names; say which were applied.
 
         With one that ends an attempt its lease and its waits go; keys that it had lent become the
-        borrower's own, or stay lent by whom it had borrowed them of.
+        borrower's own, or stay lent by whom it had borrowed them of. Where somebody else changes a
+        run after it was read, the unit of work ends with `Outrun`.
         """
         ...
 

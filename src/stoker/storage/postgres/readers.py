@@ -61,7 +61,9 @@ class Readers:
         session = line.session()
         try:
             session.begin_reading()
-            result = work(SqlRecords(session))
+            records = SqlRecords(session)
+            result = work(records)
+            records.flush()
             session.commit()
         except BaseException:
             session.roll_back()

@@ -127,11 +127,13 @@ class Writer:
         later: list[Work] = []
         try:
             session.begin(shared=len(group) > 1)
-            records = SqlRecords(session)
             for at, work in enumerate(group):
                 session.savepoint()
                 try:
-                    outcomes.append((work, work.work(records)))
+                    records = SqlRecords(session)
+                    result = work.work(records)
+                    records.flush()
+                    outcomes.append((work, result))
                 except NotNow:
                     session.undo()
                     later = group[at:]

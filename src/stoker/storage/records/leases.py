@@ -1,8 +1,11 @@
 """Leases, and the waits along which they are lent."""
 
+from collections.abc import Sequence
+
 from stoker.domain.leases import Lease, Lendable
 from stoker.ports.store import PoolUsage
 from stoker.storage.records import rows
+from stoker.storage.records.rows import to_text
 from stoker.storage.records.statements import Statements
 
 
@@ -13,7 +16,7 @@ class Leases(Statements):
         self._session.lock(sorted(names))
 
     def put_lease(self, lease: Lease) -> None:
-        self._do("put_lease", rows.lease_values(lease))
+        self._pending.lease(rows.lease_values(lease))
 
     def lease(self, run_id: str) -> Lease | None:
         row = self._one("lease", run_id)
@@ -57,6 +60,9 @@ class Leases(Statements):
 
     def waiters(self, child: str) -> list[str]:
         return [row[0] for row in self._all("waiters", child)]
+
+    def waits_for(self, children: Sequence[str]) -> list[tuple[str, str]]:
+        return [(waiter, child) for waiter, child in self._all("waits_for", to_text(children))]
 
     def waits_of(self, waiter: str) -> list[str]:
         return [row[0] for row in self._all("waits_of", waiter)]

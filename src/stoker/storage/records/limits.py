@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from stoker.domain.concurrency import Limit, LimitKind, SlotLease
 from stoker.domain.states import TERMINAL
 from stoker.ports.store import DroppedSlots
+from stoker.storage.records.rows import to_text
 from stoker.storage.records.statements import Row, Statements
 
 
@@ -47,8 +48,8 @@ class Limits(Statements):
     def drop_slots_of_request(self, request: str) -> list[DroppedSlots]:
         return _dropped(self._all("drop_slots_of_request", request))
 
-    def drop_slots_of_run(self, run_id: str) -> list[DroppedSlots]:
-        return _dropped(self._all("drop_slots_of_run", run_id))
+    def drop_slots_of_runs(self, run_ids: Sequence[str]) -> list[DroppedSlots]:
+        return _dropped(self._all("drop_slots_of_runs", to_text(run_ids)))
 
     def drop_slots_of_script(self, host_id: str) -> list[DroppedSlots]:
         return _dropped(self._all("drop_slots_of_script", host_id))

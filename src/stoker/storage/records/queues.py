@@ -95,7 +95,8 @@ class Queues(Statements):
     def promote(self, now: float) -> list[FlowRun]:
         promoted = [rows.run_of(row) for row in self._all("promote", now)]
         promoted.sort(key=lambda run: (run.due, run.id))
-        self._many("note_run", [(run.id,) for run in promoted])
+        for run in promoted:
+            self._pending.note_run(run.id)
         return promoted
 
     def next_due(self) -> float | None:

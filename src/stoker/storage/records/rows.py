@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+from msgspec.structs import asdict
 
 from stoker.domain.anatomy import StartAnatomy
 from stoker.domain.leases import Lease, Lendable
@@ -21,43 +22,43 @@ def to_text(value: object) -> str:
     return _encode(value).decode()
 
 
-def run_values(run: FlowRun, key: str | None) -> Row:
-    """The values of ``insert_run``, in its order."""
+def run_values(run: FlowRun, key: str | None) -> dict[str, Any]:
+    """The values of ``insert_run``."""
     state = run.state
-    return (
-        run.id,
-        run.name,
-        run.flow_name,
-        state.type,
-        state.name,
-        state.at,
-        state.message,
-        run.version,
-        run.attempt,
-        run.run_count,
-        to_text(run.parameters),
-        to_text(run.tags),
-        run.deployment,
-        run.deployment_id,
-        run.parent_run_id,
-        run.pool,
-        run.queue,
-        run.lane,
-        to_text(run.job_variables),
-        run.timeout,
-        run.created,
-        run.started,
-        run.ended,
-        run.host_id,
-        to_text(run.anatomy),
-        key,
-        run.due,
-        int(run.queued),
-        run.crashes,
-        run.schedule_id,
-        run.instant,
-        run.paused_until,
-    )
+    return {
+        "id": run.id,
+        "name": run.name,
+        "flow_name": run.flow_name,
+        "state_type": state.type,
+        "state_name": state.name,
+        "state_at": state.at,
+        "state_message": state.message,
+        "version": run.version,
+        "attempt": run.attempt,
+        "run_count": run.run_count,
+        "parameters": to_text(run.parameters),
+        "tags": to_text(run.tags),
+        "deployment": run.deployment,
+        "deployment_id": run.deployment_id,
+        "parent_run_id": run.parent_run_id,
+        "pool": run.pool,
+        "queue": run.queue,
+        "lane": run.lane,
+        "job_variables": to_text(run.job_variables),
+        "timeout": run.timeout,
+        "created": run.created,
+        "started": run.started,
+        "ended": run.ended,
+        "host_id": run.host_id,
+        "anatomy": to_text(run.anatomy),
+        "idempotency_key": key,
+        "due": run.due,
+        "queued": int(run.queued),
+        "crashes": run.crashes,
+        "schedule_id": run.schedule_id,
+        "instant": run.instant,
+        "paused_until": run.paused_until,
+    }
 
 
 def run_of(row: Row) -> FlowRun:
@@ -130,22 +131,9 @@ def task_run_of(row: Row) -> TaskRun:
     )
 
 
-def lease_values(lease: Lease) -> Row:
-    """The values of ``put_lease``, in its order."""
-    return (
-        lease.run_id,
-        lease.attempt,
-        lease.pool,
-        lease.queue,
-        lease.worker_id,
-        lease.host_id,
-        lease.pool_from,
-        lease.queue_from,
-        lease.worker_from,
-        lease.slot_from,
-        lease.deployment_id,
-        lease.deployment_from,
-    )
+def lease_values(lease: Lease) -> dict[str, Any]:
+    """The values of ``put_lease``."""
+    return asdict(lease)
 
 
 def lease_of(row: Row) -> Lease:

@@ -8,35 +8,35 @@ from stoker.domain.states import StateRecord, StateType
 from stoker.domain.transitions import Transition
 from stoker.ports.store import RunFilter
 from stoker.storage.records import rows
+from stoker.storage.records.pending import Known
 from stoker.storage.records.rows import to_text
-from stoker.storage.records.statements import Statements
+from stoker.storage.records.statements import Row, Statements
 
 
 class Runs(Statements):
     """See `RunRecords`."""
 
     def insert_runs(self, runs: Sequence[FlowRun], keys: Sequence[str | None]) -> None:
-        values = [rows.run_values(run, key) for run, key in zip(runs, keys, strict=True)]
-        self._many("insert_run", values)
-        self._note(runs)
-
-    def _note(self, runs: Sequence[FlowRun]) -> None:
-        """Note in their claim groups that runs are queued; once a group, by its oldest one."""
-        heads: dict[tuple[str, str, str, str], tuple[float, str]] = {}
-        for run in runs:
+        for run, key in zip(runs, keys, strict=True):
+            self._pending.insert(rows.run_values(run, key))
             if run.queued:
                 group = (run.pool or "", run.lane or "", run.queue or "", run.deployment_id or "")
-                head = (run.due, run.id)
-                heads[group] = min(head, heads.get(group, head))
-        if heads:
-            self._many("note_group", [(*group, *heads[group]) for group in sorted(heads)])
+                self._pending.note(group, (run.due, run.id))
 
     def insert_subflow(self, run: FlowRun) -> bool:
         return self._do("insert_run", rows.run_values(run, None)).rowcount == 1
 
     def flow_run(self, run_id: str) -> FlowRun | None:
         row = self._one("flow_run", run_id)
-        return rows.run_of(row) if row else None
+        return self._run_of(row) if row else None
+
+    def flow_runs_of(self, run_ids: Sequence[str]) -> list[FlowRun]:
+        return [self._run_of(row) for row in self._all("flow_runs_of", to_text(run_ids))]
+
+    def _run_of(self, row: Row) -> FlowRun:
+        run = rows.run_of(row)
+        self._pending.known[run.id] = Known(run.version, run.attempt, row[29])
+        return run
 
     def run_of_key(self, idempotency_key: str) -> FlowRun | None:
         row = self._one("run_of_key", idempotency_key)
@@ -57,8 +57,8 @@ class Runs(Statements):
         )
         return [rows.run_of(row) for row in found.fetchall()]
 
-    def open_subflows(self, run_id: str) -> list[FlowRun]:
-        return [rows.run_of(row) for row in self._all("open_subflows", run_id)]
+    def open_subflows(self, run_ids: Sequence[str]) -> list[FlowRun]:
+        return [rows.run_of(row) for row in self._all("open_subflows", to_text(run_ids))]
 
     def open_runs_of(self, host_id: str) -> list[FlowRun]:
         return [rows.run_of(row) for row in self._all("open_runs_of_script", host_id)]
@@ -67,56 +67,37 @@ class Runs(Statements):
         return [self._apply(transition) for transition in transitions]
 
     def _apply(self, transition: Transition) -> bool:
-        state, result = transition.state, transition.result
-        changed = self._do(
-            "apply_transition",
-            {
-                "id": transition.run_id,
-                "version": transition.version,
-                "type": state.type,
-                "name": state.name,
-                "at": state.at,
-                "message": state.message,
-                "attempt": transition.attempt,
-                "run_count": transition.run_count,
-                "host_id": transition.host_id,
-                "first_start": int(transition.first_start),
-                "terminal": int(state.is_terminal),
-                "due": transition.due,
-                "queued": int(transition.queued),
-                "crashes": transition.crashes,
-                "paused_until": transition.paused_until,
-                "result_format": result.format if result else None,
-                "result_data": result.data if result else None,
-                "result_file": result.file if result else None,
-            },
-        )
-        if changed.rowcount != 1:
+        known = self._known(transition.run_id)
+        if known is None or known.version != transition.version:
             return False
-        run_id = transition.run_id
-        history = (run_id, transition.version + 1, state.type, state.name, state.at, state.message)
-        self._do("insert_state", history)
-        if transition.ends_attempt:
-            self._do("inherit_keys", {"run": run_id})
-            self._do("unblock_freed", (run_id,))
-            self._do("drop_lease", (run_id,))
-            self._do("drop_waits_of", (run_id,))
-        if transition.queued:
-            self._do("note_run", (run_id,))
+        self._pending.enter(self._session, transition)
+        known.version += 1
+        if known.attempt != transition.attempt:
+            known.attempt, known.seq = transition.attempt, 0
         return True
 
+    def _known(self, run_id: str) -> Known | None:
+        if run_id not in self._pending.known:
+            self.flow_run(run_id)
+        return self._pending.known.get(run_id)
+
     def advance(self, run_id: str, seq: int) -> bool:
-        return self._do("advance_seq", {"id": run_id, "seq": seq}).rowcount == 1
+        known = self._known(run_id)
+        if known is None or seq <= known.seq:
+            return False
+        known.seq = seq
+        self._pending.change(run_id).set(seq=seq)
+        return True
 
     def set_anatomy(self, run_id: str, anatomy: StartAnatomy) -> None:
-        self._do("set_anatomy", (to_text(anatomy), run_id))
+        self._pending.change(run_id).set(anatomy=to_text(anatomy))
 
     def rename_run(self, run_id: str, name: str) -> None:
-        self._do("rename_run", (name, run_id))
+        self._pending.change(run_id).set(run_name=name)
 
     def set_lane(self, run_id: str, lane: str) -> None:
         self._do("set_lane", (lane, run_id))
-        self._do("note_run", (run_id,))
+        self._pending.note_run(run_id)
 
     def states(self, run_id: str) -> list[StateRecord]:
         return [

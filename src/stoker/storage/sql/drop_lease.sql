@@ -1,2 +1,2 @@
 -- A run gives back what it holds.
-DELETE FROM leases WHERE run_id = ?
+DELETE FROM leases WHERE run_id = :run

@@ -1,2 +1,2 @@
 -- A run that is over waits for nothing.
-DELETE FROM waits WHERE waiter = ?
+DELETE FROM waits WHERE waiter = :run

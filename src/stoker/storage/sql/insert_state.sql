@@ -1,2 +1,3 @@
 -- One row of a run's history.
-INSERT INTO run_states (run_id, version, type, name, at, message) VALUES (?, ?, ?, ?, ?, ?)
+INSERT INTO run_states (run_id, version, type, name, at, message)
+VALUES (:run_id, :version, :type, :name, :at, :message)

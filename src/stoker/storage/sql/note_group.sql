@@ -1,5 +1,5 @@
 -- A claim group is no younger than a run that has entered it.
-INSERT INTO claim_groups (pool, lane, queue, deployment_id, due, head) VALUES (?, ?, ?, ?, ?, ?)
+INSERT INTO claim_groups (pool, lane, queue, deployment_id, due, head) VALUES (:pool, :lane, :queue, :deployment_id, :due, :head)
 ON CONFLICT (pool, lane, queue, deployment_id) DO UPDATE SET
     inserts = claim_groups.inserts + 1,
     due = CASE WHEN (excluded.due, excluded.head) < (claim_groups.due, claim_groups.head)

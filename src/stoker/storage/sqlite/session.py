@@ -1,7 +1,7 @@
 """Named queries on one SQLite connection."""
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from stoker.storage.queries import queries
 from stoker.storage.records.statements import Values
@@ -18,9 +18,9 @@ class SqliteSession:
         """See `Session.run`."""
         return self._connection.execute(self._sql[query], values)
 
-    def run_many(self, query: str, rows: Iterable[Values]) -> None:
+    def run_many(self, query: str, rows: Sequence[Values]) -> sqlite3.Cursor:
         """See `Session.run_many`."""
-        self._connection.executemany(self._sql[query], rows)
+        return self._connection.executemany(self._sql[query], rows)
 
     def lock(self, names: Sequence[str]) -> None:
         """Do nothing: SQLite has one writer at a time."""

@@ -89,7 +89,7 @@ class SqliteStore:
             connection = connect(self._path)
             self._reader_connections.append(connection)
             connection.execute("PRAGMA query_only = ON")
-            self._local.records = SqlRecords(SqliteSession(connection))
+            self._local.session = SqliteSession(connection)
             self._local.connection = connection
         return connection
 
@@ -98,14 +98,17 @@ class SqliteStore:
             connection = self._open_reader()
             connection.execute("BEGIN")
             try:
-                return work(self._local.records)
+                records = SqlRecords(self._local.session)
+                result = work(records)
+                records.flush()
+                return result
             finally:
                 connection.execute("COMMIT")
         except sqlite3.OperationalError as error:
             raise unusable(self._path, "read", error) from error
 
     def _write_all(self) -> None:
-        records = SqlRecords(SqliteSession(self._writer))
+        session = SqliteSession(self._writer)
         while True:
             first = self._pending.get()
             if first is None:
@@ -121,7 +124,7 @@ class SqliteStore:
                     self._refuse([first], error)
                     continue
                 self._reopen = False
-                records = SqlRecords(SqliteSession(self._writer))
+                session = SqliteSession(self._writer)
             group = [first]
             last = False
             while len(group) < GROUP and not self._pending.empty():
@@ -130,11 +133,11 @@ class SqliteStore:
                     last = True
                     break
                 group.append(item)
-            self._write_group(group, records)
+            self._write_group(group, session)
             if last:
                 return
 
-    def _write_group(self, group: list[_Work], records: SqlRecords) -> None:
+    def _write_group(self, group: list[_Work], session: SqliteSession) -> None:
         execute = self._writer.execute
         outcomes: list[tuple[Future[Any], Any]] = []
         try:
@@ -144,7 +147,10 @@ class SqliteStore:
                     continue
                 execute("SAVEPOINT one")
                 try:
-                    outcomes.append((future, work(records)))
+                    records = SqlRecords(session)
+                    result = work(records)
+                    records.flush()
+                    outcomes.append((future, result))
                 except Exception as error:
                     # Whatever the work raised belongs to whoever asked for it.
                     execute("ROLLBACK TO one")

@@ -1,5 +1,7 @@
 """Leases, and the waits along which they are lent."""
 
+from collections.abc import Sequence
+
 from stoker.domain.leases import Lease, Lendable
 from stoker.ports.store import PoolUsage
 from stoker.testing.memory.tables import Room, Wait, copies
@@ -108,6 +110,9 @@ class Leases(Room):
 
     def waiters(self, child: str) -> list[str]:
         return sorted(waiter for waiter, of in self._tables.waits if of == child)
+
+    def waits_for(self, children: Sequence[str]) -> list[tuple[str, str]]:
+        return [pair for pair in sorted(self._tables.waits) if pair[1] in children]
 
     def waits_of(self, waiter: str) -> list[str]:
         found = self._tables.waits.items()

@@ -57,8 +57,8 @@ class Limits(Room):
     def drop_slots_of_request(self, request: str) -> list[DroppedSlots]:
         return self._drop(lambda one: one.id == request)
 
-    def drop_slots_of_run(self, run_id: str) -> list[DroppedSlots]:
-        return self._drop(lambda one: one.run_id == run_id)
+    def drop_slots_of_runs(self, run_ids: Sequence[str]) -> list[DroppedSlots]:
+        return self._drop(lambda one: one.run_id in run_ids)
 
     def drop_slots_of_script(self, host_id: str) -> list[DroppedSlots]:
         return self._drop(lambda one: one.host_id == host_id)

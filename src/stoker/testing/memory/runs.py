@@ -62,9 +62,12 @@ class Runs(Room):
         ]
         return copies(sorted(found, key=lambda run: run.id, reverse=True)[: which.limit])
 
-    def open_subflows(self, run_id: str) -> list[FlowRun]:
+    def flow_runs_of(self, run_ids: Sequence[str]) -> list[FlowRun]:
+        return copies(self._tables.runs[one] for one in set(run_ids) if one in self._tables.runs)
+
+    def open_subflows(self, run_ids: Sequence[str]) -> list[FlowRun]:
         found: list[FlowRun] = []
-        parents = [run_id]
+        parents = list(run_ids)
         while parents:
             parent = parents.pop()
             for run in self._tables.runs.values():

@@ -130,3 +130,6 @@ class Room:
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
+
+    def flush(self) -> None:
+        """See `Records.flush`: nothing is only noted here."""

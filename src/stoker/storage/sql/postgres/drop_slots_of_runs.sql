@@ -1,0 +1,5 @@
+-- Attempts are over, and with them all that they had or waited for; what decays does so without.
+DELETE FROM limit_leases WHERE run_id IN (
+    SELECT json_array_elements_text(CAST(CAST(? AS TEXT) AS json))
+) AND (acquired IS NULL OR decays = 0)
+RETURNING id, kind, name

@@ -1,0 +1,2 @@
+-- Waits for some runs.
+SELECT waiter, child FROM waits WHERE child IN (SELECT value FROM json_each(?))

@@ -7,15 +7,16 @@ from litestar import Litestar, MediaType, Request, Response, Router
 from litestar.di import Provide
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.config import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 
 from stoker.api import scripts
 from stoker.api.access import KeyGuard, check_scopes, scope
 from stoker.api.automations import Automations
 from stoker.api.backfills import Backfills
+from stoker.api.checking import check_request
 from stoker.api.concurrency_limits import ConcurrencyLimits, ScriptsSlots
 from stoker.api.context import Context
 from stoker.api.deployments import Deployments
+from stoker.api.documenting import Document
 from stoker.api.events import Events
 from stoker.api.flow_runs import ALIASES, FlowRuns
 from stoker.api.hosts import host_socket
@@ -67,6 +68,7 @@ def create_app(context: Context, api_key: str | None, routes: tuple[Any, ...] = 
     app = Litestar(
         route_handlers=list(routes),
         guards=[KeyGuard(api_key)],
+        before_request=check_request,
         dependencies={"context": Provide(lambda: context, sync_to_thread=False, use_cache=True)},
         exception_handlers={
             StokerError: _stoker_error,
@@ -79,8 +81,13 @@ def create_app(context: Context, api_key: str | None, routes: tuple[Any, ...] = 
             title="Stoker",
             version=context.version,
             path="/api/docs",
-            openapi_router=Router("/api/docs", route_handlers=[], opt=scope("server:read")),
-            render_plugins=[JsonRenderPlugin()],
+            openapi_router=Router(
+                "/api/docs",
+                route_handlers=[],
+                opt=scope("server:read"),
+                include_in_schema=False,
+            ),
+            render_plugins=[Document()],
         ),
         request_max_body_size=MAX_BODY,
         logging_config=None,
@@ -120,6 +127,10 @@ def _unexpected(request: AnyRequest, error: Exception) -> Response[Problem]:
 
 
 def _http_error(_: AnyRequest, error: HTTPException) -> Response[Problem]:
-    status = error.status_code
-    name = {404: "NotFound", 401: "Unauthorized", 400: "Invalid"}.get(status, "StokerError")
-    return _answer(status, name, error.detail)
+    status, detail = error.status_code, error.detail
+    names = {404: "NotFound", 401: "Unauthorized", 400: "Invalid", 413: "Invalid", 415: "Invalid"}
+    if status == 413:
+        detail = f"a request's body may have {MAX_BODY >> 20} MB at the most"
+    answer = _answer(status, names.get(status, "StokerError"), detail)
+    answer.headers.update(error.headers or {})
+    return answer

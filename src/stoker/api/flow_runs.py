@@ -10,6 +10,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from stoker.api.access import scope
 from stoker.api.context import Context
+from stoker.domain.errors import Invalid
 from stoker.domain.requests import StartRun
 from stoker.domain.runs import FlowRun, StoredLogLine, TaskRun
 from stoker.domain.states import StateRecord, StateType
@@ -27,8 +28,16 @@ MAX_WAIT = 300.0
 """Seconds for which a request is held at the most; a longer wait asks again."""
 
 Limit = Annotated[int, QueryParameter(ge=1, le=1000)]
-ALIASES = {"wanted": "state"}
-"""Parameters of handlers that callers know by another name: Litestar keeps this one to itself."""
+ALIASES = {"wanted": "state", "data": "body"}
+"""Parameters of handlers that callers know by another name: Litestar keeps these to itself."""
+
+Cursor = Annotated[
+    str | None,
+    QueryParameter(
+        pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", description="A run's id"
+    ),
+]
+LogCursor = Annotated[int, QueryParameter(ge=0, le=2**63 - 1)]
 
 States = Annotated[list[StateType] | None, QueryParameter(name="state")]
 Wait = Annotated[float, QueryParameter(ge=0)]
@@ -64,6 +73,8 @@ class FlowRuns(Controller):
     @post("/", opt=scope("runs:write"), summary="Start a run of a deployment")
     async def start(self, context: NamedDependency[Context], data: JSONBody[StartRun]) -> FlowRun:
         """Store the run and give it a slot if one is free; wait for its end where asked to."""
+        if data.timeout is not None and data.timeout < 0:
+            raise Invalid(f"timeout: 0 or more seconds, or null for ever; not {data.timeout:g}")
         if data.timeout is None or data.timeout > MAX_WAIT:
             data.timeout = MAX_WAIT
         return await start_run(context, data, None)
@@ -85,7 +96,7 @@ class FlowRuns(Controller):
         flow: FromQuery[str | None] = None,
         pool: FromQuery[str | None] = None,
         parent: FromQuery[str | None] = None,
-        before: FromQuery[str | None] = None,
+        before: Cursor = None,
         limit: Limit = 50,
     ) -> RunPage:
         """Return one page; ``next`` is the ``before`` of the one that follows."""
@@ -156,7 +167,7 @@ class FlowRuns(Controller):
         self,
         context: NamedDependency[Context],
         run_id: FromPath[str],
-        after: FromQuery[int] = 0,
+        after: LogCursor = 0,
         limit: Limit = 1000,
         wait: Wait = 0.0,
     ) -> list[StoredLogLine]:

@@ -16,6 +16,6 @@ def check_name(name: str, what: str) -> None:
     """
     if not NAME.fullmatch(name):
         raise Invalid(
-            f"{name!r} cannot name a {what}: 1 to 200 characters, none of / % & > < or a "
+            f"{name[:200]!r} cannot name a {what}: 1 to 200 characters, none of / % & > < or a "
             "control character such as a line break, no space in front"
         )

@@ -25,6 +25,7 @@ def arguments_of(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--db", choices=["sqlite", "postgres"], default="sqlite")
     parser.add_argument("--faults", type=int, default=30, help="how many faults there are")
     parser.add_argument("--seed", type=int, help="decides what happens; a fresh one by default")
+    parser.add_argument("--servers", type=int, help="2 on Postgres by default, 1 on SQLite")
     parser.add_argument("--pace", type=float, default=0.8, help="seconds between two, in the mean")
     parser.add_argument("--json", action="store_true", help="print JSON, and no words")
     parser.add_argument("--folder", type=Path, help="where all is written, and kept")

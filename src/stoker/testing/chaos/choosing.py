@@ -23,16 +23,16 @@ def order_of(given: argparse.Namespace, folder: Path, seed: int) -> Order:
         broken=given.break_rule,
     )
     if given.db == "postgres":
-        order.servers = SERVERS
-        order.database = lambda _: _postgres(folder)
+        order.servers = given.servers or SERVERS
+        order.database = lambda _: _postgres(folder, order.servers)
         order.prepare = _prepare
     return order
 
 
-def _postgres(folder: Path) -> Database:
+def _postgres(folder: Path, servers: int) -> Database:
     from stoker.testing.chaos.postgres import PostgresDatabase
 
-    return PostgresDatabase(folder / "postgres", SERVERS)
+    return PostgresDatabase(folder / "postgres", servers)
 
 
 def _prepare(breaker: Breaker) -> None:

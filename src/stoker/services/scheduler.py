@@ -27,6 +27,9 @@ STILL = 3 * POLL
 """Seconds without a look after which nobody is said to have looked: a server that was stopped, a
 machine that slept, a store that could not be reached, a wall clock that was set forward."""
 
+BEHIND = 0.5
+"""Seconds by which a server that does not lead looks later: it finds nothing, or another's work."""
+
 AGAIN = 0.1
 """Seconds until it is looked again whether another server has run what this one has missed."""
 
@@ -74,6 +77,8 @@ class Scheduler:
             self._wake.clear()
             due = await self.once()
             left = POLL if due is None else min(POLL, due - self._clock.now())
+            if not self._dispatcher.members.leading("scheduler"):
+                left += BEHIND
             if left > 0:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), left)

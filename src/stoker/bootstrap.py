@@ -91,7 +91,7 @@ def without_server(settings: Settings) -> Generator[None]:
         Conflict: One runs on it.
     """
     make_home(settings.home)
-    with _lock(settings.home):
+    with _lock(settings.home, "server"):
         yield
 
 

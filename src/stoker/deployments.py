@@ -4,6 +4,7 @@ import sys
 from collections.abc import Awaitable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
+from stoker.domain.deployments import CollisionStrategy, ConcurrencyLimitConfig
 from stoker.domain.requests import AwaitRun, ReadRun, StartRun
 from stoker.domain.runs import FlowRun
 from stoker.engine import backends, resolve
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from stoker.states import State
 
 __all__ = [
+    "CollisionStrategy",
+    "ConcurrencyLimitConfig",
     "DeploymentRun",
     "arun_deployment",
     "deployment_of",

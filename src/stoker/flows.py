@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from pathlib import Path
 
-    from stoker.domain.deployments import Deployment
+    from stoker.domain.deployments import ConcurrencyLimitConfig, Deployment
     from stoker.domain.schedules import Schedule
     from stoker.states import State
     from stoker.task_runners import ThreadPoolTaskRunner
@@ -277,6 +277,7 @@ class Flow(Generic[P, R_co]):
         job_variables: dict[str, Any] | None = None,
         tags: Iterable[str] = (),
         isolation: str = "fork",
+        concurrency_limit: "int | ConcurrencyLimitConfig | None" = None,
         project: "str | Path | None" = None,
         cron: "str | Iterable[str] | None" = None,
         interval: "timedelta | float | Iterable[timedelta | float] | None" = None,
@@ -295,6 +296,8 @@ class Flow(Generic[P, R_co]):
             tags: Labels that its runs carry.
             isolation: ``"fork"``: each run has a process of its own; ``"host"``: a host of its
                 own, launched ahead, used once.
+            concurrency_limit: Runs at a time; others wait. With a
+                `stoker.deployments.ConcurrencyLimitConfig` they can be cancelled instead.
             project: The folder that is first on ``sys.path`` and the working directory of its
                 runs; see `stoker.deployments.project_of` for the default.
             cron: When it is run by itself: one or more cron expressions, in UTC.
@@ -322,7 +325,7 @@ class Flow(Generic[P, R_co]):
             project=project,
             schedules=_schedules(cron, interval, rrule, schedule, schedules),
         )
-        return describing.put(deployment)
+        return describing.put(describing.limited(deployment, concurrency_limit))
 
     def to_deployment(
         self,
@@ -333,6 +336,7 @@ class Flow(Generic[P, R_co]):
         tags: Iterable[str] = (),
         job_variables: dict[str, Any] | None = None,
         isolation: str = "fork",
+        concurrency_limit: "int | ConcurrencyLimitConfig | None" = None,
         project: "str | Path | None" = None,
         cron: "str | Iterable[str] | None" = None,
         interval: "timedelta | float | Iterable[timedelta | float] | None" = None,
@@ -350,6 +354,7 @@ class Flow(Generic[P, R_co]):
             tags: Labels that its runs carry.
             job_variables: What it sets of the base job template, for example ``env``.
             isolation: ``"fork"`` or ``"host"``; see `deploy`.
+            concurrency_limit: Runs at a time; see `deploy`.
             project: The folder that is first on ``sys.path`` and the working directory of its
                 runs; see `stoker.deployments.project_of` for the default.
             cron: When it is run by itself: one or more cron expressions, in UTC.
@@ -364,7 +369,7 @@ class Flow(Generic[P, R_co]):
         """
         from stoker.engine import describing
 
-        return describing.describe(
+        deployment = describing.describe(
             self,
             self.name if name is None else os.path.basename(name).removesuffix(".py"),
             parameters=parameters,
@@ -375,6 +380,7 @@ class Flow(Generic[P, R_co]):
             project=project,
             schedules=_schedules(cron, interval, rrule, schedule, schedules),
         )
+        return describing.limited(deployment, concurrency_limit)
 
     def serve(
         self,
@@ -385,6 +391,7 @@ class Flow(Generic[P, R_co]):
         tags: Iterable[str] = (),
         job_variables: dict[str, Any] | None = None,
         isolation: str = "fork",
+        concurrency_limit: "int | ConcurrencyLimitConfig | None" = None,
         project: "str | Path | None" = None,
         cron: "str | Iterable[str] | None" = None,
         interval: "timedelta | float | Iterable[timedelta | float] | None" = None,
@@ -405,6 +412,7 @@ class Flow(Generic[P, R_co]):
             tags: Labels that its runs carry.
             job_variables: What it sets of the base job template, for example ``env``.
             isolation: ``"fork"`` or ``"host"``; see `deploy`.
+            concurrency_limit: Runs at a time; see `deploy`.
             project: The folder that its runs import from, and where they start.
             cron: When it is run by itself: one or more cron expressions, in UTC.
             interval: Or seconds, or a `timedelta`, between two runs.
@@ -430,6 +438,7 @@ class Flow(Generic[P, R_co]):
             tags=tags,
             job_variables=job_variables,
             isolation=isolation,
+            concurrency_limit=concurrency_limit,
             project=project,
             cron=cron,
             interval=interval,

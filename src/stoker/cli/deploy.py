@@ -4,7 +4,7 @@ import click
 
 from stoker.cli.context import open_api, values
 from stoker.cli.output import as_json, print_json
-from stoker.domain.deployments import ISOLATIONS
+from stoker.domain.deployments import ISOLATIONS, CollisionStrategy, ConcurrencyLimitConfig
 
 
 @click.command()
@@ -35,6 +35,16 @@ from stoker.domain.deployments import ISOLATIONS
     help="What each run has of its own: a process, or a host, launched ahead and used once.",
 )
 @click.option(
+    "--concurrency-limit", type=click.IntRange(min=0), help="Runs at a time; any number by default."
+)
+@click.option(
+    "--collision-strategy",
+    type=click.Choice([one.value for one in CollisionStrategy]),
+    default=CollisionStrategy.ENQUEUE.value,
+    show_default=True,
+    help="What becomes of a new run where that many are there: it waits, or is cancelled.",
+)
+@click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     help="Seconds that a run may take, with 2 more to clean up; the flow's own by default.",
@@ -54,6 +64,8 @@ def deploy(
     variables: tuple[str, ...],
     tags: tuple[str, ...],
     isolation: str,
+    concurrency_limit: int | None,
+    collision_strategy: str,
     timeout: float | None,
     project: str | None,
     as_json: bool,
@@ -84,6 +96,10 @@ def deploy(
             isolation=isolation,
             project=project,
         )
+        if concurrency_limit is not None:
+            from stoker.engine.describing import limited
+
+            limited(found, ConcurrencyLimitConfig(concurrency_limit, collision_strategy))
         if timeout is not None:
             found.timeout = timeout
         stored = api.put_deployment(found)

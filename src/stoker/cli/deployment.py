@@ -11,7 +11,7 @@ from stoker.cli.output import as_json, clock, duration, print_fields, print_json
 from stoker.cli.times import summary
 from stoker.cli.watch import may_leave
 from stoker.cli.watch import watch as watch_run
-from stoker.domain.deployments import Parameter
+from stoker.domain.deployments import Deployment, Parameter
 from stoker.domain.requests import StartRun
 from stoker.domain.states import StateType
 
@@ -135,6 +135,7 @@ def inspect(name: str, as_json: bool) -> None:
             ("Tags", ", ".join(found.tags) or None),
             ("Timeout", duration(found.timeout)),
             ("Isolation", found.isolation),
+            ("Limit", _limit(found)),
             ("Created", clock(found.created)),
             ("Updated", clock(found.updated)),
             ("Schedules", "\n".join(map(summary, schedules)) or None),
@@ -152,6 +153,12 @@ def delete(name: str, yes: bool) -> None:
     with open_api() as api:
         api.delete_deployment(name)
     click.echo(f"Deployment {name} is deleted.")
+
+
+def _limit(found: Deployment) -> str | None:
+    if found.concurrency_limit is None:
+        return None
+    return f"{found.concurrency_limit} at a time, {found.collision_strategy}"
 
 
 def _signature(signature: list[Parameter] | None) -> str:

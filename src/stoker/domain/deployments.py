@@ -66,6 +66,22 @@ class Parameter(Struct, frozen=True, omit_defaults=True, kw_only=True):
     type: str = ""
 
 
+class ConcurrencyLimitConfig(Struct, frozen=True):
+    """How many runs of a deployment there may be at a time, and what becomes of others.
+
+    Attributes:
+        limit: Runs at a time, 0 or more.
+        collision_strategy: ``"ENQUEUE"``: a run beyond it waits; ``"CANCEL_NEW"``: it is cancelled.
+
+    Example:
+        >>> ConcurrencyLimitConfig(2, CollisionStrategy.CANCEL_NEW).limit
+        2
+    """
+
+    limit: int
+    collision_strategy: CollisionStrategy | str = CollisionStrategy.ENQUEUE
+
+
 class Deployment(Struct, kw_only=True):
     """A flow that can be started by name on a work pool.
 

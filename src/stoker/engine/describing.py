@@ -8,7 +8,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from stoker.domain.deployments import ISOLATIONS, Deployment, Parameter, parameter_problems
+from stoker.domain.deployments import (
+    ISOLATIONS,
+    CollisionStrategy,
+    ConcurrencyLimitConfig,
+    Deployment,
+    Parameter,
+    parameter_problems,
+)
 from stoker.domain.errors import Invalid
 from stoker.domain.ids import new_id
 from stoker.domain.requests import PutDeployment
@@ -80,6 +87,29 @@ def describe(
         project=project,
         schedules=schedules,
     )
+
+
+def limited(deployment: Deployment, given: int | ConcurrencyLimitConfig | None) -> Deployment:
+    """Give a deployment its concurrency limit, and return it.
+
+    Raises:
+        Invalid: The limit is below zero, or the collision strategy is not known.
+    """
+    config = ConcurrencyLimitConfig(given) if isinstance(given, int) else given
+    if config is None:
+        return deployment
+    if config.limit < 0:
+        raise Invalid("a concurrency limit is 0 or more; leave it out for none")
+    try:
+        strategy = CollisionStrategy(config.collision_strategy)
+    except ValueError:
+        known = ", ".join(CollisionStrategy)
+        raise Invalid(
+            f"collision strategy {config.collision_strategy!r} is not known; there is: {known}"
+        ) from None
+    deployment.concurrency_limit = config.limit
+    deployment.collision_strategy = strategy
+    return deployment
 
 
 def project_of(file: Path) -> Path:

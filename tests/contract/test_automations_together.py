@@ -1,0 +1,47 @@
+"""Several servers that all read events for the automations, at the same time."""
+
+import asyncio
+
+from stoker.clock import SystemClock
+from stoker.domain.actions import PauseWorkPool
+from stoker.domain.automations import Automation
+from stoker.domain.events import Event, Resource
+from stoker.domain.triggers import EventTrigger
+from stoker.services.automating import Automator
+from stoker.services.automations import create_automation
+from stoker.services.dispatcher import Dispatcher
+from stoker.services.unit import Unit
+from stoker.storage.postgres.store import PostgresStore
+
+EVENTS = 40
+
+
+def test_each_event_fires_once_however_many_servers_read(postgres_server) -> None:
+    url = postgres_server.create_database()
+    stores = [PostgresStore(url) for _ in range(2)]
+    clock = SystemClock()
+
+    async def emit(dispatcher: Dispatcher, n: int) -> None:
+        event = Event(event="x", at=clock.now(), resource=Resource("file", str(n)))
+        await dispatcher.transact(lambda unit: unit.events.append(event))
+
+    def create(unit: Unit) -> Automation:
+        trigger, actions = EventTrigger(expect=["x"]), [PauseWorkPool()]
+        return create_automation(unit, Automation(name="a", trigger=trigger, actions=[*actions]))
+
+    async def main() -> list[str]:
+        servers = [Dispatcher(store, clock, ack_timeout=5) for store in stores]
+        readers = [Automator(server, clock, grace=1) for server in servers]
+        await servers[0].transact(create)
+        for n in range(0, EVENTS, 2):
+            emitted = (emit(server, n + i) for i, server in enumerate(servers))
+            await asyncio.gather(*emitted, *(reader.once() for reader in readers))
+        for reader in readers:
+            await reader.once()
+        found = await servers[0].read(lambda records: records.due_deliveries(2e12, 1000))
+        return [one.firing.event.resource.id for one in found]
+
+    fired = asyncio.run(main())
+    for store in stores:
+        store.close()
+    assert sorted(fired) == sorted(map(str, range(EVENTS)))

@@ -1,0 +1,45 @@
+"""Streams whose reader does not read are given up."""
+
+import asyncio
+
+import pytest
+
+from stoker.api.streams import ending_slow_readers
+
+
+async def parts():
+    while True:
+        yield b"part"
+
+
+def test_a_reader_that_takes_nothing_for_too_long_is_sent_away():
+    ended: list[bool] = []
+
+    async def stuck() -> None:
+        async for _ in ending_slow_readers(parts(), lambda: ended.append(True), 0.01):
+            # No room on the connection.
+            await asyncio.Event().wait()
+
+    async def main() -> None:
+        task = asyncio.create_task(stuck())
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(task, 5)
+        # What is left of a generator is ended by the loop.
+        await asyncio.get_running_loop().shutdown_asyncgens()
+
+    asyncio.run(main())
+    assert ended == [True]
+
+
+def test_a_reader_that_reads_is_not():
+    async def main() -> int:
+        read = 0
+        stream = ending_slow_readers(parts(), lambda: None, 0.5)
+        async for _ in stream:
+            read += 1
+            if read == 100:
+                break
+        await stream.aclose()
+        return read
+
+    assert asyncio.run(main()) == 100

@@ -22,8 +22,9 @@ PARENTS = 50
     ],
 )
 def test_three_levels_and_fifty_parents_at_once(
-    stoker: Harness, tmp_path: Path, pool: str, limit: int | None, warm: WarmKnobs
+    either: Harness, tmp_path: Path, pool: str, limit: int | None, warm: WarmKnobs
 ) -> None:
+    stoker = either
     ledger = runpy.run_path(str(PROJECT / "ledger.py"))
     stoker.create_pool(pool, limit=limit, warm=warm)
     worker = stoker.start_worker(pool)

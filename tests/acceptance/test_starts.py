@@ -17,7 +17,8 @@ def inspected(stoker: Harness, run_id: str) -> dict[str, Any]:
     return json.loads(stoker.cli("flow-run", "inspect", run_id, "--json").stdout)
 
 
-def test_cold_warm_and_hot(stoker: Harness, tmp_path: Path) -> None:
+def test_cold_warm_and_hot(either: Harness, tmp_path: Path) -> None:
+    stoker = either
     stoker.create_pool("cold", warm=WarmKnobs(min=0, max=1, slots_per_host=2))
     worker = stoker.start_worker("cold")
     file = tmp_path / "flows.py"
@@ -44,7 +45,8 @@ def test_cold_warm_and_hot(stoker: Harness, tmp_path: Path) -> None:
     assert worker.stop() == 0
 
 
-def test_a_run_says_why_it_waits(stoker: Harness, gate: Gate) -> None:
+def test_a_run_says_why_it_waits(either: Harness, gate: Gate) -> None:
+    stoker = either
     stoker.create_pool("waits", limit=1, warm=WarmKnobs(min=0, max=1, slots_per_host=2))
     stoker.deploy(PROJECT / "nesting.py", "meet", name="waits", pool="waits", project=PROJECT)
     first = stoker.start("meet/waits", {"gate": gate.path})

@@ -10,7 +10,7 @@ import os
 import resource
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -20,6 +20,7 @@ import uvicorn
 from stoker import __version__
 from stoker.api.app import create_app
 from stoker.api.context import Context
+from stoker.api.timing import Timed
 from stoker.client.discovery import ServerFile
 from stoker.clock import SystemClock
 from stoker.couriers.courier import OutsideCourier
@@ -37,10 +38,15 @@ from stoker.services.event_feed import EventFeed
 from stoker.services.granting import Granter
 from stoker.services.hearing import Hearing
 from stoker.services.links import linking
+from stoker.services.loops import Loops, PacedClock
 from stoker.services.members import Members, join
+from stoker.services.metrics import Metrics
 from stoker.services.peers import Peers
 from stoker.services.promoting import Promoter
 from stoker.services.provisioner import Provisioner
+from stoker.services.pruner import Pruner
+from stoker.services.pruning import Ages
+from stoker.services.readiness import Readiness
 from stoker.services.scheduler import Scheduler
 from stoker.services.sweeper import Sweeper
 from stoker.settings import Settings
@@ -100,6 +106,29 @@ def database_name(settings: Settings) -> str:
     if is_postgres(settings.database_url):
         return masked(settings.database_url)
     return f"{SQLITE}{database_path(settings)}"
+
+
+def ages_of(settings: Settings) -> Ages:
+    """What is old enough to be pruned."""
+    return Ages(
+        runs=_seconds(settings.retention_runs),
+        logs=_seconds(settings.retention_logs),
+        events=_seconds(settings.retention_events),
+    )
+
+
+def _seconds(days: float | None) -> float | None:
+    return None if days is None else days * 86_400.0
+
+
+def forget_results(settings: Settings, files: Sequence[str]) -> None:
+    """Delete results that lie in files of their own; what cannot be deleted is said."""
+    for name in files:
+        path = settings.home / "results" / Path(name).name
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            logger.warning("the result %s cannot be deleted: %s", path, error)
 
 
 def serve(settings: Settings) -> None:
@@ -262,15 +291,25 @@ async def _serve(settings: Settings, store: Store, listener: socket.socket) -> N
         version=__version__,
         pace=settings.heartbeat,
     )
+    loops = Loops(clock)
     dispatcher = Dispatcher(store, clock, ack_timeout=settings.ack_timeout, members=members)
+    metrics = Metrics(dispatcher, clock, __version__)
+    store.watch_writes(metrics.wrote)
     granter = Granter(dispatcher, clock)
     provisioner = Provisioner(dispatcher, clock)
     promoter = Promoter(dispatcher, clock)
     scheduler = Scheduler(dispatcher, clock)
     backfiller = Backfiller(dispatcher, clock)
-    sweeper = Sweeper(
+    pruner = Pruner(
         dispatcher,
         clock,
+        ages_of(settings),
+        forget_files=lambda files: forget_results(settings, files),
+        leading=lambda: members.leading("pruner"),
+    )
+    sweeper = Sweeper(
+        dispatcher,
+        PacedClock(clock, loops, "sweeper", settings.lease),
         pace=settings.sweep,
         lease=settings.lease,
         launch_timeout=settings.launch_timeout,
@@ -285,6 +324,8 @@ async def _serve(settings: Settings, store: Store, listener: socket.socket) -> N
     context = Context(
         dispatcher=dispatcher,
         granter=granter,
+        metrics=metrics,
+        readiness=Readiness(dispatcher, clock, loops, f"{socket.gethostname()}:{os.getpid()}"),
         provisioner=provisioner,
         sweeper=sweeper,
         feed=feed,
@@ -297,7 +338,7 @@ async def _serve(settings: Settings, store: Store, listener: socket.socket) -> N
     )
     server = _Server(
         uvicorn.Config(
-            create_app(context, settings.api_key),
+            Timed(create_app(context, settings.api_key), metrics.answered),
             http="httptools",
             ws="websockets-sansio",
             ws_max_size=256 * 1024 * 1024,
@@ -311,18 +352,20 @@ async def _serve(settings: Settings, store: Store, listener: socket.socket) -> N
         )
     )
     services = [
-        asyncio.create_task(_keep_running("provisioner", provisioner.run, clock)),
-        asyncio.create_task(_keep_running("granter", granter.run, clock)),
-        asyncio.create_task(_keep_running("sweeper", sweeper.run, clock)),
-        asyncio.create_task(_keep_running("promoter", promoter.run, clock)),
-        asyncio.create_task(_keep_running("scheduler", scheduler.run, clock)),
-        asyncio.create_task(_keep_running("backfiller", backfiller.run, clock)),
-        asyncio.create_task(_keep_running("event feed", feed.run, clock)),
-        asyncio.create_task(_keep_running("automator", automator.run, clock)),
-        asyncio.create_task(_keep_running("deliverer", deliverer.run, clock)),
+        asyncio.create_task(_keep_running("provisioner", provisioner.run, clock, loops)),
+        asyncio.create_task(_keep_running("granter", granter.run, clock, loops)),
+        asyncio.create_task(_keep_running("sweeper", sweeper.run, clock, loops)),
+        asyncio.create_task(_keep_running("promoter", promoter.run, clock, loops)),
+        asyncio.create_task(_keep_running("scheduler", scheduler.run, clock, loops)),
+        asyncio.create_task(_keep_running("backfiller", backfiller.run, clock, loops)),
+        asyncio.create_task(metrics.run()),
+        asyncio.create_task(_keep_running("pruner", pruner.run, clock, loops)),
+        asyncio.create_task(_keep_running("event feed", feed.run, clock, loops)),
+        asyncio.create_task(_keep_running("automator", automator.run, clock, loops)),
+        asyncio.create_task(_keep_running("deliverer", deliverer.run, clock, loops)),
     ]
     if isinstance(members, Members):
-        services += _replicate(store, members, dispatcher, provisioner, clock)
+        services += _replicate(store, members, dispatcher, provisioner, clock, loops)
     # What the imports made lives for ever: the collector need not look at it again.
     gc.collect()
     gc.freeze()
@@ -347,14 +390,19 @@ async def _serve(settings: Settings, store: Store, listener: socket.socket) -> N
 
 
 def _replicate(
-    store: Store, members: Members, dispatcher: Dispatcher, provisioner: Provisioner, clock: Clock
+    store: Store,
+    members: Members,
+    dispatcher: Dispatcher,
+    provisioner: Provisioner,
+    clock: Clock,
+    loops: Loops,
 ) -> list[asyncio.Task[None]]:
     """Have this server and the others of its store tell each other what they commit."""
     peers = Peers(store, members, clock)
     Hearing(dispatcher, provisioner, members).join(peers)
     return [
-        asyncio.create_task(_keep_running("heartbeat", members.run, clock)),
-        asyncio.create_task(_keep_running("exchange of news", peers.run, clock)),
+        asyncio.create_task(_keep_running("heartbeat", members.run, clock, loops)),
+        asyncio.create_task(_keep_running("exchange of news", peers.run, clock, loops)),
     ]
 
 
@@ -381,7 +429,9 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _keep_running(name: str, loop: Callable[[], Awaitable[None]], clock: Clock) -> None:
+async def _keep_running(
+    name: str, loop: Callable[[], Awaitable[None]], clock: Clock, loops: Loops
+) -> None:
     """Run one of the server's loops for ever; one that fails is said, once, and tried again."""
     said = ""
     while True:
@@ -391,8 +441,10 @@ async def _keep_running(name: str, loop: Callable[[], Awaitable[None]], clock: C
             if str(error) != said:
                 logger.error("the %s failed and is tried again: %s", name, error)
             said = str(error)
-        except Exception:
+            loops.failed(name, said)
+        except Exception as error:
             logger.exception("the %s failed and is tried again", name)
+            loops.failed(name, f"{type(error).__name__}: {error}")
         await clock.sleep(1.0)
 
 

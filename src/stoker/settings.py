@@ -44,6 +44,8 @@ DatabaseUrl = Annotated[
 Port = Annotated[int, _allowed("a port, 0 to 65535 (0: any free one)", ge=0, le=65535)]
 Seconds = Annotated[float, _allowed("a number of seconds above 0", gt=0)]
 Megabytes = Annotated[float, _allowed("a number of megabytes above 0", gt=0)]
+Days = Annotated[float, _allowed("a number of days above 0, or none", gt=0)]
+LogFormat = Literal["text", "json"]
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 Synchronous = Literal["FULL", "NORMAL", "OFF"]
 
@@ -83,6 +85,21 @@ class Settings(Struct, frozen=True, kw_only=True):
     log_level: Annotated[
         Level, _allowed("DEBUG, INFO, WARNING, ERROR or CRITICAL"), _doc("Least level logged.")
     ] = "INFO"
+    log_format: Annotated[
+        LogFormat,
+        _allowed("text or json"),
+        _doc("How server, worker and hosts write their logs; json is one object a line."),
+    ] = "text"
+    retention_runs: Annotated[
+        Days | None,
+        _doc("Days after their end when runs are deleted, with their logs; none keeps them."),
+    ] = 90.0
+    retention_logs: Annotated[
+        Days | None, _doc("Days after which log lines are deleted; none keeps them.")
+    ] = 30.0
+    retention_events: Annotated[
+        Days | None, _doc("Days after which events are deleted; none keeps them.")
+    ] = 30.0
     heartbeat: Annotated[
         Seconds, _doc("Seconds between two heartbeats of a host, worker or script.")
     ] = 5.0
@@ -135,6 +152,9 @@ class Field(Struct, frozen=True, kw_only=True):
 
 DEFAULT = "default"
 """Source of a setting that nobody set."""
+
+RETENTION = frozenset({"retention_runs", "retention_logs", "retention_events"})
+"""Settings that may be set to ``none``."""
 
 SECRET = frozenset({"api_key", "database_url"})
 """Settings that hold a secret; see `shown`."""
@@ -250,6 +270,10 @@ def _convert(name: str, value: object, place: str, base: Path) -> object:
         value = value.strip()
         if name in {"log_level", "sqlite_synchronous"}:
             value = value.upper()
+        elif name == "log_format":
+            value = value.lower()
+        elif name in RETENTION and value.lower() == "none":
+            return None
         elif name == "api_url":
             value = ",".join(addresses_of(value))
     try:

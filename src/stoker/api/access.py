@@ -17,6 +17,7 @@ Connection = ASGIConnection[Any, Any, Any, Any]
 SCOPES = frozenset(
     {
         "server:read",
+        "metrics:read",
         "runs:read",
         "runs:write",
         "deployments:read",

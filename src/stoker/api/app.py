@@ -8,7 +8,7 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.config import OpenAPIConfig
 
-from stoker.api import scripts
+from stoker.api import scripts, server
 from stoker.api.access import KeyGuard, check_scopes, scope
 from stoker.api.automations import Automations
 from stoker.api.backfills import Backfills
@@ -29,7 +29,10 @@ from stoker.wire.http import Problem
 logger = logging.getLogger("stoker.server")
 
 ROUTES = (
-    scripts.health,
+    server.health,
+    server.ready,
+    server.metrics,
+    server.rollups,
     scripts.hello,
     scripts.heartbeat,
     scripts.bye,

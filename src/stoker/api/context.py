@@ -6,7 +6,9 @@ from stoker.ports.clock import Clock
 from stoker.services.dispatcher import Dispatcher
 from stoker.services.event_feed import EventFeed
 from stoker.services.granting import Granter
+from stoker.services.metrics import Metrics
 from stoker.services.provisioner import Provisioner
+from stoker.services.readiness import Readiness
 from stoker.services.sweeper import Sweeper
 
 
@@ -17,6 +19,8 @@ class Context:
     Attributes:
         dispatcher: Runs units of work.
         granter: Gives out slots of limits.
+        metrics: What Prometheus is told.
+        readiness: Whether the server can do its work.
         provisioner: Knows the workers.
         sweeper: Finds who is gone.
         feed: The live stream of events.
@@ -30,6 +34,8 @@ class Context:
 
     dispatcher: Dispatcher
     granter: Granter
+    metrics: Metrics
+    readiness: Readiness
     provisioner: Provisioner
     sweeper: Sweeper
     feed: EventFeed

@@ -1,6 +1,6 @@
-"""Endpoints for scripts that run their flows themselves, and of the server's health."""
+"""Endpoints for scripts that run their flows themselves."""
 
-from litestar import delete, get, post
+from litestar import delete, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
@@ -10,14 +10,7 @@ from stoker.domain.hosts import ProcessIdentity
 from stoker.domain.pools import Machine
 from stoker.services import scripts
 from stoker.services.intake import take_in
-from stoker.wire.http import Health, ReportFrames, ScriptHello
-
-
-@get("/api/health", opt=scope("server:read"), tags=["Server"], summary="Is the server up?")
-async def health(context: NamedDependency[Context]) -> Health:
-    """Answer once the store answers."""
-    await context.dispatcher.read(lambda records: records.pools())
-    return Health(version=context.version, home=context.home, database=context.database)
+from stoker.wire.http import ReportFrames, ScriptHello
 
 
 @post("/api/scripts", opt=scope("reports:write"), status_code=204, tags=["Scripts"])

@@ -6,6 +6,7 @@ import click
 
 from stoker import settings
 from stoker.cli.output import as_json, print_fields, print_json
+from stoker.cli.prune import prune
 from stoker.domain.database_urls import is_postgres
 
 
@@ -112,3 +113,6 @@ def restore(file: Path, force: bool) -> None:
         with without_server(found):
             maintenance.restore(database_path(found), file, force=force)
     click.echo(f"{database_name(found)} has the records of {file}")
+
+
+database.add_command(prune)

@@ -28,5 +28,5 @@ def start(host: str | None, port: int | None) -> None:
     from stoker.bootstrap import serve
     from stoker.cli.terminal_log import log_to_terminal
 
-    log_to_terminal(found.log_level)
+    log_to_terminal(found.log_level, found.log_format)
     serve(found)

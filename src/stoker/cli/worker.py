@@ -1,6 +1,7 @@
 """``stoker worker``."""
 
 import asyncio
+import os
 
 import click
 
@@ -38,7 +39,10 @@ def start(pool: str, queues: tuple[str, ...], limit: int | None, name: str | Non
     from stoker.launchers.process import ProcessLauncher
     from stoker.worker.service import WorkerConfig, run_worker
 
-    log_to_terminal(found.log_level)
+    if found.log_format != "text":
+        # Its hosts write theirs in the same way, also where a file sets it.
+        os.environ["STOKER_LOG_FORMAT"] = found.log_format
+    log_to_terminal(found.log_level, found.log_format)
     config = WorkerConfig(
         api_url=url,
         home=found.home,

@@ -19,6 +19,7 @@ from stoker.process_marks import kill_marked
 logger = logging.getLogger("stoker.launchers")
 
 AGENT = "stoker.host.agent"
+LOG_FORMAT = "STOKER_LOG_FORMAT"
 FIRST_PAUSE, LAST_PAUSE = 0.01, 1.0
 """Seconds between two looks for processes that a dead host has left, doubled with each: what was
 killed needs a moment to be gone."""
@@ -87,7 +88,10 @@ class ProcessLauncher:
         return process
 
     def _spawn(self, stdin: int, output: int, config: HostConfig) -> int:
-        environ = {name: text for name, text in own_environment().items() if name[:7] != "STOKER_"}
+        own = own_environment()
+        environ = {name: text for name, text in own.items() if name[:7] != "STOKER_"}
+        if LOG_FORMAT in own:
+            environ[LOG_FORMAT] = own[LOG_FORMAT]
         return os.posix_spawn(
             self._python,
             # -P: the folder where the worker was started is no place to import from.

@@ -68,6 +68,7 @@ class Dispatcher:
         self.on_schedules: Callable[[], None] = lambda: None
         self.on_backfills: Callable[[], None] = lambda: None
         self.on_occurrence: Callable[[str], None] = lambda _: None
+        self.observers: list[Callable[[Unit], None]] = []
         self.on_slots: Callable[[Unit], None] = lambda _: None
         self.events = Followers()
         self.on_answers: Callable[[Iterable[str], Iterable[str]], None] = _ignore
@@ -173,6 +174,8 @@ class Dispatcher:
             self.on_due()
         if unit.rescheduled:
             self._look_at_schedules()
+        for observe in self.observers:
+            observe(unit)
         if unit.freed or unit.granted or unit.given_up:
             self.on_slots(unit)
         for name in unit.signals:

@@ -170,6 +170,7 @@ class _Ingest:
     def _started(self, run: FlowRun, report: Started) -> None:
         if run.anatomy.first_line is None and run.deployment_id is not None:
             run.anatomy.first_line = report.at
+            self._unit.started.append(run.anatomy)
             self._unit.records.set_anatomy(run.id, run.anatomy)
         if report.name and report.name != run.name:
             run.name = report.name

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from stoker.domain.anatomy import StartAnatomy
 from stoker.domain.concurrency import LimitKind
 from stoker.domain.events import Event
 from stoker.domain.jobs import Job
@@ -100,6 +101,7 @@ class Unit:
         signals: Names of what else is to be looked at, by every server; see `Dispatcher.on_signal`.
         scheduled: Whether runs were stored that are due later.
         rescheduled: Whether schedules or backfills were made or changed.
+        started: Starts of runs that have reached the user's code.
         freed: Limits in which there may be room now.
         granted: Requests for slots that have theirs now.
         given_up: Requests for slots that are over.
@@ -125,6 +127,7 @@ class Unit:
 
     scheduled: bool = False
     rescheduled: bool = False
+    started: list[StartAnatomy] = field(default_factory=list[StartAnatomy])
     freed: set[LimitName] = field(default_factory=set[LimitName])
     granted: list[str] = field(default_factory=list[str])
     given_up: list[str] = field(default_factory=list[str])

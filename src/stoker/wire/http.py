@@ -20,6 +20,13 @@ class Health(Struct, kw_only=True):
     database: str
 
 
+class Readiness(Struct, kw_only=True):
+    """Answer of ``GET /api/ready``: 200 where it is ready, else 503 with the reasons."""
+
+    ready: bool
+    problems: list[str]
+
+
 class Problem(Struct, kw_only=True):
     """Body of every answer with an error status.
 

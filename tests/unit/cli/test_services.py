@@ -11,7 +11,7 @@ from stoker.launchers.process import ProcessLauncher
 
 @pytest.fixture(autouse=True)
 def no_logging(monkeypatch):
-    monkeypatch.setattr("stoker.cli.terminal_log.log_to_terminal", lambda level: None)
+    monkeypatch.setattr("stoker.cli.terminal_log.log_to_terminal", lambda *_: None)
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_the_http_server_s_chatter_is_for_debugging(monkeypatch, capsys, level, 
     root = logging.Logger("root")
     monkeypatch.setattr(logging, "root", root)
     monkeypatch.setattr(logging, "getLogger", lambda name=None: root)
-    log_to_terminal(level)
+    log_to_terminal(level, "text")
     for name, text in (("uvicorn.error", "theirs"), ("stoker.server", "ours")):
         root.handle(root.makeRecord(name, logging.INFO, "", 0, text, (), None))
     lines = capsys.readouterr().err.splitlines()

@@ -107,6 +107,9 @@ class GatedStore:
     def subscribe(self, take) -> None:
         self.store.subscribe(take)
 
+    def watch_writes(self, observe) -> None:
+        self.store.watch_writes(observe)
+
     def close(self) -> None:
         self.store.close()
 
@@ -525,6 +528,8 @@ def test_a_host_that_was_used_up_while_it_said_hello_again_is_told_to_leave(side
     context = Context(
         dispatcher=side.dispatcher,
         granter=cast(Any, None),
+        metrics=cast(Any, None),
+        readiness=cast(Any, None),
         provisioner=Provisioner(side.dispatcher, side.clock),
         sweeper=cast(Any, None),
         feed=cast(Any, None),

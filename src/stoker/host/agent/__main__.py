@@ -29,6 +29,7 @@ from stoker.host.agent.server_link import Refused, ServerLink
 from stoker.host.agent.spool import Spool, spool_path
 from stoker.host.agent.zygote_link import Nest
 from stoker.host.child import own_user
+from stoker.log_lines import formatter
 from stoker.ports.launcher import HostConfig
 from stoker.process_identity import identify, own_environment
 from stoker.wire import host as wire
@@ -242,9 +243,10 @@ async def serve(
 def main() -> None:
     """Run the agent of the host that standard input describes."""
     log = HostLog()
-    logging.basicConfig(
-        format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO, stream=log
-    )
+    logging.basicConfig(level=logging.INFO, stream=log)
+    log_format = os.environ.get("STOKER_LOG_FORMAT", "")
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(formatter(log_format, "%(asctime)s %(levelname)s %(message)s"))
     logging.getLogger("websockets").setLevel(logging.WARNING)
     config = msgspec.json.decode(sys.stdin.buffer.readline(), type=HostConfig)
     # It can be looked up only as long as this process may be.

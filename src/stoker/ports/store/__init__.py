@@ -6,17 +6,20 @@ from typing import Protocol, TypeVar
 
 from stoker.ports.store.automations import AutomationRecords
 from stoker.ports.store.catalogue import CatalogueRecords
+from stoker.ports.store.census import Census, CensusRecords
 from stoker.ports.store.events import EventRecords
 from stoker.ports.store.hosts import HostRecords
 from stoker.ports.store.leases import LeaseRecords, PoolUsage
 from stoker.ports.store.limits import DroppedSlots, LimitRecords
 from stoker.ports.store.queues import ClaimGroup, GroupCount, QueuedCount, QueueRecords
+from stoker.ports.store.retention import RetentionRecords
 from stoker.ports.store.runs import RunFilter, RunRecords
 from stoker.ports.store.schedules import ScheduleRecords
 from stoker.ports.store.servers import ServerRecords
 from stoker.ports.store.traces import TraceRecords
 
 __all__ = [
+    "Census",
     "ClaimGroup",
     "DroppedSlots",
     "GroupCount",
@@ -42,6 +45,8 @@ class Records(
     EventRecords,
     AutomationRecords,
     ServerRecords,
+    RetentionRecords,
+    CensusRecords,
     Protocol,
 ):
     """What can be read and changed within one transaction. All methods block.
@@ -85,6 +90,13 @@ class Store(Protocol):
 
     def subscribe(self, take: Callable[[bytes], None]) -> None:
         """Have ``take`` called, in a thread of the store, with each message of another server."""
+        ...
+
+    def watch_writes(self, observe: Callable[[int, float], None]) -> None:
+        """Have ``observe`` called, in a thread of the store, for each group of transactions.
+
+        With how many there were, and the seconds that they took until they were safe.
+        """
         ...
 
     def close(self) -> None:

@@ -64,6 +64,10 @@ class PostgresStore:
         """See `Store.subscribe`."""
         self._messages.subscribe(take)
 
+    def watch_writes(self, observe: Callable[[int, float], None]) -> None:
+        """See `Store.watch_writes`."""
+        self._writer.observe = observe
+
     def close(self) -> None:
         """See `Store.close`."""
         if self._closed:

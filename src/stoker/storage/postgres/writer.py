@@ -2,6 +2,7 @@
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
@@ -53,6 +54,7 @@ class Writer:
         self._url = url
         self._closing = closing
         self._line = Line(url, "written", closing)
+        self.observe: Callable[[int, float], None] = lambda _, __: None
         self._pending: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write_all, name="stoker-writer", daemon=True)
         self._thread.start()
@@ -123,6 +125,7 @@ class Writer:
             StokerError: The database cannot be used, or it is not known whether it was written.
         """
         session = self._line.session()
+        begun = time.perf_counter()
         outcomes: list[tuple[Work, Any]] = []
         later: list[Work] = []
         try:
@@ -151,6 +154,7 @@ class Writer:
             raise
         if outcomes:
             self._commit(session, xid)
+            self.observe(len(outcomes), time.perf_counter() - begun)
         else:
             session.roll_back()
         for work, result in outcomes:

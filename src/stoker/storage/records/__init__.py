@@ -2,11 +2,12 @@
 
 from stoker.storage.records.automations import Automations
 from stoker.storage.records.catalogue import Catalogue
+from stoker.storage.records.census import CensusTaker
 from stoker.storage.records.events import Events
-from stoker.storage.records.hosts import Hosts
 from stoker.storage.records.leases import Leases
 from stoker.storage.records.limits import Limits
 from stoker.storage.records.queues import Queues
+from stoker.storage.records.retention import Retention
 from stoker.storage.records.runs import Runs
 from stoker.storage.records.schedules import Schedules
 from stoker.storage.records.servers import Servers
@@ -20,10 +21,11 @@ class SqlRecords(
     Leases,
     Limits,
     Catalogue,
-    Hosts,
     Schedules,
     Events,
     Automations,
     Servers,
+    Retention,
+    CensusTaker,
 ):
     """`Records` over a session whose transaction somebody else begins and ends."""

@@ -3,6 +3,7 @@
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -42,6 +43,7 @@ class SqliteStore:
         self._synchronous = synchronous
         self._writer = prepare(path, synchronous=synchronous)
         self._reopen = False
+        self._observe: Callable[[int, float], None] = lambda _, __: None
         self._pending: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._closed = False
         self._local = threading.local()
@@ -69,6 +71,10 @@ class SqliteStore:
 
     def subscribe(self, take: Callable[[bytes], None]) -> None:
         """Do nothing: see `publish`."""
+
+    def watch_writes(self, observe: Callable[[int, float], None]) -> None:
+        """See `Store.watch_writes`."""
+        self._observe = observe
 
     def close(self) -> None:
         """See `Store.close`."""
@@ -140,6 +146,7 @@ class SqliteStore:
     def _write_group(self, group: list[_Work], session: SqliteSession) -> None:
         execute = self._writer.execute
         outcomes: list[tuple[Future[Any], Any]] = []
+        begun = time.perf_counter()
         try:
             execute("BEGIN IMMEDIATE")
             for work, future in group:
@@ -159,6 +166,7 @@ class SqliteStore:
             crash_point("commit.before")
             execute("COMMIT")
             crash_point("commit.after")
+            self._observe(len(group), time.perf_counter() - begun)
         except sqlite3.Error as error:
             self._fail(group, error)
             return

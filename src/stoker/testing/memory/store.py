@@ -10,11 +10,13 @@ from stoker.domain.errors import Unavailable
 from stoker.ports.store import Records
 from stoker.testing.memory.automations import Automations
 from stoker.testing.memory.catalogue import Catalogue
+from stoker.testing.memory.census import CensusTaker
 from stoker.testing.memory.events import Events
 from stoker.testing.memory.hosts import Hosts
 from stoker.testing.memory.leases import Leases
 from stoker.testing.memory.limits import Limits
 from stoker.testing.memory.queues import Queues
+from stoker.testing.memory.retention import Retention
 from stoker.testing.memory.runs import Runs
 from stoker.testing.memory.schedules import Schedules
 from stoker.testing.memory.servers import Servers
@@ -36,6 +38,8 @@ class MemoryRecords(
     Events,
     Automations,
     Servers,
+    Retention,
+    CensusTaker,
 ):
     """`Records` over tables in memory."""
 
@@ -84,6 +88,9 @@ class MemoryStore:
 
     def subscribe(self, take: Callable[[bytes], None]) -> None:
         """Do nothing: see `publish`."""
+
+    def watch_writes(self, observe: Callable[[int, float], None]) -> None:
+        """Do nothing: it writes to no disk."""
 
     def close(self) -> None:
         """See `Store.close`."""

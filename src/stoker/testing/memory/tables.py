@@ -15,6 +15,7 @@ from stoker.domain.events import Event
 from stoker.domain.hosts import Host, HostZygote
 from stoker.domain.leases import Lease
 from stoker.domain.pools import Worker, WorkPool, WorkQueue
+from stoker.domain.rollups import Rollup, RollupKey
 from stoker.domain.runs import FlowRun, StoredLogLine, TaskRun
 from stoker.domain.schedules import Backfill, DeploymentSchedule
 from stoker.domain.servers import Launches, Server
@@ -114,6 +115,8 @@ class Tables(Struct, kw_only=True):
     windows: Table[tuple[str, str], Window] = field(default_factory=Table[tuple[str, str], Window])
     readers: Table[str, int] = field(default_factory=Table[str, int])
     outbox: Table[str, Delivery] = field(default_factory=Table[str, Delivery])
+    rollups: Table[RollupKey, Rollup] = field(default_factory=Table[RollupKey, Rollup])
+    rolled: Table[tuple[str, int], bool] = field(default_factory=Table[tuple[str, int], bool])
 
     def saved(self) -> dict[str, Any]:
         """What `restore` takes: the tables as they are now."""

@@ -1,0 +1,2 @@
+-- The sums of some hours.
+SELECT record FROM rollups WHERE hour >= ? AND hour <= ? ORDER BY hour, pool, deployment

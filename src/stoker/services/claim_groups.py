@@ -7,8 +7,8 @@ from itertools import count
 from stoker.domain.runs import FlowRun
 from stoker.ports.store import ClaimGroup, Records
 
-PAGE = 20
-"""Groups of one queue and lane that are read at once."""
+PAGE = 64
+"""Groups of one queue and lane that are read at once, at the most."""
 
 Place = tuple[float, str]
 """When a run was due, and its id: its place in its queue."""
@@ -80,6 +80,7 @@ class Lineup:
         self._numbers = count()
         self._seen: list[Group] = []
         self._dropped: Group | None = None
+        self._pages: dict[Pair, int] = {}
         for pair in rooms:
             self._next_page(pair, (-1.0, ""))
 
@@ -129,10 +130,13 @@ class Lineup:
         if pair not in self._rooms:
             return
         queue, lane = pair
-        page = self._records.open_groups(self._pool, lane, queue, after, PAGE)
+        # As many as could be taken from; where those turn out to be full or empty, more at a time.
+        size = min(PAGE, self._pages.get(pair, self._rooms[pair] + 1))
+        self._pages[pair] = 4 * size
+        page = self._records.open_groups(self._pool, lane, queue, after, size)
         for stored in page:
             self._push((stored.due, stored.head), Group(stored))
-        if len(page) == PAGE:
+        if len(page) == size:
             last = page[-1]
             self._push((last.due, last.head), pair)
 

@@ -128,6 +128,13 @@ class Dispatcher:
         written.add_done_callback(self._settle_written)
         try:
             result, _ = await asyncio.shield(written)
+        except asyncio.CancelledError:
+            if not self.watch.closed:
+                raise
+            # It would be answered as a fault of the server's.
+            raise Unavailable(
+                "the server stops, and what became of this is not known; try it again"
+            ) from None
         except Exception:
             # Nothing was written, for whatever reason: nothing has moved, either.
             self._leaps.give_back(leap)

@@ -3,14 +3,18 @@
 import os
 import random
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from stoker.client.http import Api
+from stoker.domain.concurrency import LimitKind
 from stoker.domain.deployments import CollisionStrategy
 from stoker.domain.errors import StokerError
 from stoker.domain.pools import WarmKnobs
+from stoker.domain.schedules import Schedule
 from stoker.testing.chaos.clock import WallClock
 from stoker.testing.chaos.database import Database
 from stoker.testing.chaos.disk import Disk
@@ -18,7 +22,7 @@ from stoker.testing.chaos.proxy import Proxy
 from stoker.testing.deploying import Order, describe
 from stoker.testing.processes import Process, await_ends, table
 from stoker.testing.programs import Program
-from stoker.wire.http import PoolCreate, QueuePut
+from stoker.wire.http import LimitCreate, PoolCreate, QueuePut
 
 PROJECT = Path(__file__).parent / "project"
 FLOWS = PROJECT / "chaos_flows.py"
@@ -44,11 +48,20 @@ LIMITS = {
     "queue narrow": QUEUE_LIMIT,
     "deployment succeed/single": 1,
     "deployment succeed/turned-away": 1,
+    "name database": 4,
+    "tag scarce": 2,
 }
 """The limits that are checked, by their names in a `History`."""
 KNOBS = WarmKnobs(min=3, max=4, slots_per_host=4, idle_timeout=20.0)
 
+SCHEDULED, SCHEDULE = "succeed/scheduled", "often"
+INTERVAL = 5.0
+"""Seconds between two occurrences of the schedule."""
+
 STOKER = ["-m", "stoker"]
+
+STOPPING = 30.0
+"""Seconds that each program gets to end; one that does not is a process left."""
 
 STARTING = 30.0
 """Seconds that everything gets to come up."""
@@ -115,6 +128,7 @@ class Cluster:
         proxies: In front of each server.
         apis: A client of each server.
         ledger: The ledger's file.
+        scheduled_from: The first occurrence of the schedule, in seconds since the epoch.
     """
 
     def __init__(
@@ -129,6 +143,7 @@ class Cluster:
     ) -> None:
         program = ["-m", "stoker.testing.chaos.broken", broken] if broken else STOKER
         self._choose = choose
+        self.scheduled_from = 0.0
         self.ledger = folder / "ledger"
         self.disk = Disk(folder / "disk")
         self.clock = WallClock(folder / "clock")
@@ -198,8 +213,14 @@ class Cluster:
         self._deploy("chaos", "default")
         self._deploy("narrow", "narrow", ["succeed", "many_tasks"])
         self._deploy("single", "default", ["succeed"], limit=1)
+        self._deploy("scheduled", "default", ["succeed"])
         strategy = CollisionStrategy.CANCEL_NEW
         self._deploy("turned-away", "default", ["succeed"], limit=1, strategy=strategy)
+        for kind, name in ((LimitKind.NAME, "database"), (LimitKind.TAG, "scarce")):
+            slots = LIMITS[f"{kind.value} {name}"]
+            api.create_limit(LimitCreate(kind=kind, name=name, slots=slots))
+        schedule = Schedule(slug=SCHEDULE, interval=INTERVAL, parameters={"token": ""})
+        self.scheduled_from = api.create_schedule(SCHEDULED, schedule).next or 0.0
         for worker in self.workers:
             worker.start()
 
@@ -253,6 +274,14 @@ class Cluster:
                 member.outages.append((member.down_since, now))
                 member.down_since = 0.0
 
+    def pause_schedule(self) -> bool:
+        """Have no occurrence start a run any more; say whether that is so."""
+        try:
+            self.apis[0].set_schedule_active(SCHEDULED, SCHEDULE, active=False)
+        except StokerError:
+            return False
+        return True
+
     def stop(self, seconds: float) -> list[Process]:
         """Ask everything to end, workers first; return what is left so many seconds later."""
         for members in (self.workers, self.servers):
@@ -261,9 +290,11 @@ class Cluster:
                     member.program.send(signal.SIGTERM)
             for member in members:
                 if member.program is not None:
-                    member.program.process.wait(30.0)
+                    with suppress(subprocess.TimeoutExpired):
+                        member.program.process.wait(STOPPING)
+        left = await_ends(self.processes(), seconds)
         self.database.close()
-        return await_ends(self.processes(), seconds)
+        return left
 
     def processes(self, *words: str) -> list[Process]:
         """Return the living processes under test with one of these words in their commands."""

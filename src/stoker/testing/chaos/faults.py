@@ -210,7 +210,7 @@ class Breaker:
         return self.fault("full disk", "homes", self.seconds(3.0), self.cluster.disk.free)
 
     def _clock(self) -> Fault | None:
-        seconds = self.choose.choice([-1, 1]) * self.choose.randint(1, 7200)
+        seconds = self.choose.choice([-1, 1]) * self.choose.randint(1, 120)
         self.cluster.clock.set(seconds)
         return self.fault("set the clock", f"{seconds:+} s")
 

@@ -17,6 +17,9 @@ RUNS = """
 STATES = "SELECT run_id, type FROM run_states ORDER BY run_id, version"
 LOGS = "SELECT run_id, message FROM logs ORDER BY id"
 QUEUES = f"SELECT record FROM work_queues WHERE pool = '{REGISTERS}'"
+PENDING = "SELECT id FROM flow_runs WHERE state_type = 'PENDING'"
+SLOTS = "SELECT name, run_id FROM limit_leases WHERE decays = 0"
+FIRED = "SELECT schedule_id, instant FROM flow_runs WHERE schedule_id IS NOT NULL"
 OPEN = "SELECT id FROM flow_runs WHERE ended IS NULL ORDER BY id"
 
 
@@ -41,12 +44,16 @@ def gather(database: Database, history: History) -> None:
     for (record,) in database.rows(QUEUES):
         queue = json.loads(record)
         history.stored_registers[queue["name"]] = queue.get("concurrency_limit") or 0
+    for schedule, instant in database.rows(FIRED):
+        history.fired.setdefault(schedule, []).append(instant)
     history.left += left_in_store(database)
 
 
 def left_in_store(database: Database) -> list[str]:
     """Return what is in the store that should not be when all runs are over."""
     left = [f"lease of run {run}" for (run,) in database.rows("SELECT run_id FROM leases")]
+    left += [f"pending run {run}" for (run,) in database.rows(PENDING)]
+    left += [f"slots of {name} for run {run}" for name, run in database.rows(SLOTS)]
     for waiter, child in database.rows("SELECT waiter, child FROM waits"):
         left.append(f"wait of run {waiter} for run {child}")
     return left

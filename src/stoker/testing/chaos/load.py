@@ -21,6 +21,7 @@ KINDS = {
     "succeed/turned-away": 4,
     "fail/chaos": 8,
     "retry/chaos": 10,
+    "share/chaos": 16,
     "many-tasks/chaos": 8,
     "many-tasks/narrow": 4,
     "fan-out/chaos": 10,

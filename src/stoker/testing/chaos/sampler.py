@@ -69,8 +69,9 @@ class Sampler:
                     break
 
     def _look_at_runs(self) -> None:
-        now = boot_time()
         found = {run: (state, attempt) for run, state, attempt in self._database.rows(OPEN)}
+        # Afterwards: what is found over was so by then, and maybe not when the look began.
+        now = boot_time()
         for run, seen in found.items():
             if self._open.get(run) != seen:
                 self.progress[run].append((now, StateType(seen[0]), seen[1]))

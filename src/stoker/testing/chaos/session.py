@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from stoker.testing.chaos import timing
 from stoker.testing.chaos.checker import check
-from stoker.testing.chaos.cluster import LIMITS, Cluster
+from stoker.testing.chaos.cluster import INTERVAL, LIMITS, Cluster
 from stoker.testing.chaos.database import Database, Down
 from stoker.testing.chaos.faults import Breaker
 from stoker.testing.chaos.gathering import gather, left_in_store, open_runs
@@ -186,6 +186,7 @@ class Session:
                 point.unlink()
         self._load.stop()
         self._await("all is up", REST, self._all_up)
+        self._await("the schedule is paused", REST, self._cluster.pause_schedule)
         self._await("all runs are over", REST, self._all_over)
         left = await_ends(self._users_processes(), LAST)
         self._trees.join()
@@ -237,6 +238,12 @@ class Session:
             over_since=self._sampler.over_since(),
         )
         gather(self._cluster.database, history)
+        for schedule, fired in history.fired.items():
+            # All from the first one on, up to the last that any clock has brought.
+            count = round((max(fired) - self._cluster.scheduled_from) / INTERVAL) + 1
+            history.occurrences[schedule] = [
+                self._cluster.scheduled_from + number * INTERVAL for number in range(count)
+            ]
         return history
 
     def _write(self, history: History) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from stoker import flow, get_run_logger, run_deployment, task
+from stoker.concurrency import concurrency
 from stoker.deployments import DeploymentRun
 from stoker.runtime import flow_run
 
@@ -150,6 +151,26 @@ def _start_child(ledger: str, token: str) -> DeploymentRun:
     parameters = {"ledger": ledger, "token": token}
     run: Any = run_deployment("succeed/chaos", parameters, timeout=0)
     return run
+
+
+@task(tags=["scarce"])
+def scarce(book: Ledger, seconds: float) -> None:
+    """Use what is limited by a tag."""
+    book.note("takes", ["tag scarce", 1])
+    spend(book, seconds)
+    book.note("frees", ["tag scarce", 1])
+
+
+@flow
+def share(ledger: str, token: str, seconds: float = 0.0) -> str:
+    """Use what is limited by a name, and then by a tag."""
+    with written(ledger) as book:
+        with concurrency("database", occupy=2):
+            book.note("takes", ["name database", 2])
+            spend(book, min(seconds, 0.5))
+            book.note("frees", ["name database", 2])
+        scarce(book, min(seconds, 0.3))
+    return token
 
 
 @flow

@@ -8,6 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stoker.deployments import arun_deployment, run_deployment
+    from stoker.flow_runs import (
+        apause_flow_run,
+        aresume_flow_run,
+        asuspend_flow_run,
+        pause_flow_run,
+        resume_flow_run,
+        suspend_flow_run,
+    )
     from stoker.flows import Flow, flow
     from stoker.futures import allow_failure, unmapped
     from stoker.logging import get_run_logger
@@ -23,12 +31,18 @@ __all__ = [
     "Task",
     "__version__",
     "allow_failure",
+    "apause_flow_run",
+    "aresume_flow_run",
     "arun_deployment",
     "aserve",
+    "asuspend_flow_run",
     "flow",
     "get_run_logger",
+    "pause_flow_run",
+    "resume_flow_run",
     "run_deployment",
     "serve",
+    "suspend_flow_run",
     "task",
     "unmapped",
 ]
@@ -38,12 +52,18 @@ _HOMES = {
     "State": "states",
     "Task": "tasks",
     "allow_failure": "futures",
+    "apause_flow_run": "flow_runs",
+    "aresume_flow_run": "flow_runs",
     "arun_deployment": "deployments",
     "aserve": "serving",
+    "asuspend_flow_run": "flow_runs",
     "flow": "flows",
     "get_run_logger": "logging",
+    "pause_flow_run": "flow_runs",
+    "resume_flow_run": "flow_runs",
     "run_deployment": "deployments",
     "serve": "serving",
+    "suspend_flow_run": "flow_runs",
     "task": "tasks",
     "unmapped": "futures",
 }

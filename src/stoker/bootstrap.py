@@ -315,6 +315,7 @@ async def _serve(settings: Settings, store: Store, listener: socket.socket) -> N
         launch_timeout=settings.launch_timeout,
         is_dead=_is_dead,
         end_host=provisioner.end_host,
+        late_after=settings.late_after,
     )
     feed = EventFeed(dispatcher, clock)
     automator = Automator(dispatcher, clock, grace=settings.lease)

@@ -165,7 +165,7 @@ def run_deployment(
         idempotency_key=idempotency_key,
         as_subflow=as_subflow,
     )
-    if _in_coroutine():
+    if in_coroutine():
         # Its type says what the many get; who calls it in a coroutine knows to await it.
         return cast(DeploymentRun, _ask_later(request))
     return _ask(request)
@@ -247,7 +247,7 @@ def _ask_later(request: StartRun) -> Awaitable[DeploymentRun]:
     return in_thread(lambda: _ask(request))
 
 
-def _in_coroutine() -> bool:
+def in_coroutine() -> bool:
     """Whether the caller can await: an event loop runs here, and not around a plain function."""
     asyncio = sys.modules.get("asyncio")
     if asyncio is None:

@@ -22,12 +22,11 @@ from stoker.domain.reports import Frame, Report
 from stoker.domain.requests import (
     AcquireSlots,
     Answer,
-    AwaitRun,
     PutDeployment,
     ReadRun,
     Request,
+    RunRequest,
     Slots,
-    StartRun,
 )
 from stoker.domain.runs import FlowRun
 from stoker.ports.backend import Backend
@@ -107,7 +106,7 @@ class EmbeddedBackend:
             raise failure
 
     @overload
-    def ask(self, request: StartRun | AwaitRun | ReadRun) -> FlowRun: ...
+    def ask(self, request: RunRequest) -> FlowRun: ...
     @overload
     def ask(self, request: PutDeployment) -> Deployment: ...
     @overload
@@ -116,7 +115,7 @@ class EmbeddedBackend:
         """See `Backend.ask`. What needs a server says so.
 
         Raises:
-            Unavailable: The request is to start or await a deployed run.
+            Unavailable: The request is about a deployed run, or to pause.
             NotFound: There is no such run; or no such pool or queue, which a server makes.
         """
         match request:
@@ -126,7 +125,7 @@ class EmbeddedBackend:
                 return self._put_deployment(deployment)
             case AcquireSlots():
                 return self._acquire(request)
-            case StartRun() | AwaitRun():
+            case _:
                 raise Unavailable(
                     f"no server runs on {self._settings.home}, and a deployed flow needs one: "
                     "start it with `stoker up`, or set STOKER_API_URL"

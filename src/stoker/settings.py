@@ -120,8 +120,14 @@ class Settings(Struct, frozen=True, kw_only=True):
         _doc("MB of reports that a host keeps on disk with no server; above it its runs wait."),
     ] = 256.0
     shutdown_grace: Annotated[
-        Seconds, _doc("Seconds that runs get to end at a shutdown, or at their cancellation.")
+        Seconds, _doc("Seconds that runs get to end at a shutdown of their host.")
     ] = 10.0
+    cancel_grace: Annotated[
+        Seconds, _doc("Seconds that a run gets to end when it is cancelled or suspended.")
+    ] = 3.0
+    late_after: Annotated[
+        Seconds, _doc("Seconds that a run waits for a slot before it is Late.")
+    ] = 15.0
     request_timeout: Annotated[
         Seconds, _doc("Seconds that a client waits for the server's answer to a request.")
     ] = 30.0

@@ -206,11 +206,12 @@ def test_a_key_that_two_servers_take_at_once_is_taken_once(store, other):
 
     def submit(run_id: str):
         def work(records: Records) -> str:
-            known = records.run_of_key("k")
+            known = records.run_of_key("d", "k")
             if known is not None:
                 return known.id
             state = StateRecord(StateType.SCHEDULED, "Scheduled", 1.0)
-            records.insert_runs([FlowRun(id=run_id, name="n", flow_name="f", state=state)], ["k"])
+            run = FlowRun(id=run_id, name="n", flow_name="f", state=state, deployment_id="d")
+            records.insert_runs([run], ["k"])
             return run_id
 
         return work

@@ -20,6 +20,7 @@ from stoker.api.documenting import Document
 from stoker.api.events import Events
 from stoker.api.flow_runs import ALIASES, FlowRuns
 from stoker.api.hosts import host_socket
+from stoker.api.pauses import Pauses
 from stoker.api.schedules import Schedules
 from stoker.api.work_pools import WorkPools
 from stoker.api.workers import worker_socket
@@ -38,6 +39,7 @@ ROUTES = (
     scripts.bye,
     scripts.reports,
     FlowRuns,
+    Pauses,
     Deployments,
     Schedules,
     Backfills,

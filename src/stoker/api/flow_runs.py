@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Annotated
 
-from litestar import Controller, get, post
+from litestar import Controller, delete, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
@@ -19,6 +19,7 @@ from stoker.services import lending
 from stoker.services.cancelling import cancel
 from stoker.services.dispatcher import need_run, patience
 from stoker.services.explaining import Outlook, explain
+from stoker.services.forgetting import forget
 from stoker.services.launching import outlook_of
 from stoker.services.submission import submit
 from stoker.services.unit import Unit
@@ -198,3 +199,13 @@ class FlowRuns(Controller):
     async def cancel(self, context: NamedDependency[Context], run_id: FromPath[str]) -> FlowRun:
         """Cancel the run, and the runs that it waits for."""
         return await context.dispatcher.transact(lambda unit: cancel(unit, run_id))
+
+    @delete(
+        "/{run_id:str}",
+        opt=scope("runs:write"),
+        status_code=204,
+        summary="Delete a run that is over",
+    )
+    async def delete(self, context: NamedDependency[Context], run_id: FromPath[str]) -> None:
+        """Delete the run, the runs in its process, and all that they have left behind."""
+        await context.dispatcher.transact(lambda unit: forget(unit, run_id))

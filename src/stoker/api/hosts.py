@@ -13,6 +13,7 @@ from stoker.api.access import scope
 from stoker.api.context import Context
 from stoker.api.deployments import put_deployment
 from stoker.api.flow_runs import start_run
+from stoker.api.pauses import pause_itself
 from stoker.api.salvage import RawRequest, salvage
 from stoker.api.sockets import Outgoing, Socket, converse
 from stoker.domain.deployments import Code
@@ -25,13 +26,16 @@ from stoker.domain.requests import (
     AcquireSlots,
     Answer,
     AwaitRun,
+    HoldRun,
+    PauseRun,
     PutDeployment,
     ReadRun,
     Request,
+    ResumeRun,
     StartRun,
 )
 from stoker.domain.runs import FlowRun
-from stoker.services import launching, registering
+from stoker.services import launching, pausing, registering
 from stoker.services.dispatcher import need_run
 from stoker.services.intake import take_in
 from stoker.services.limiting import Holder
@@ -60,6 +64,7 @@ from stoker.wire.host import (
     NewTerms,
     Released,
     Reply,
+    StopRun,
     TermsTaken,
     ToHost,
     Warm,
@@ -86,9 +91,16 @@ class SocketHostLink:
         """See `HostLink.assign`."""
         self.send(Assign(jobs=list(jobs)))
 
-    def cancel(self, run_id: str, attempt: int, *, now: bool) -> None:
+    def cancel(
+        self, run_id: str, attempt: int, *, now: bool, suspend: bool = False, failure: str = ""
+    ) -> None:
         """See `HostLink.cancel`."""
-        self.send(CancelRun(run_id=run_id, attempt=attempt, now=now))
+        order = CancelRun(run_id=run_id, attempt=attempt, now=now, suspend=suspend, failure=failure)
+        self.send(order)
+
+    def stop_run(self, run_id: str, attempt: int, *, stop: bool) -> None:
+        """See `HostLink.stop_run`."""
+        self.send(StopRun(run_id=run_id, attempt=attempt, stop=stop))
 
     def warm(self, codes: Sequence[Code]) -> None:
         """See `HostLink.warm`."""
@@ -346,6 +358,13 @@ class HostConversation:
                 return await self._dispatcher.await_run(run_id, request.run_id, timeout, forgotten)
             case ReadRun(run_id=run_id):
                 return await self._dispatcher.read(lambda records: need_run(records, run_id))
+            case PauseRun():
+                body.run_id = request.run_id
+                return await pause_itself(self._context, body, request.attempt, forgotten)
+            case HoldRun():
+                return await self._dispatcher.transact(lambda unit: pausing.hold(unit, body))
+            case ResumeRun(run_id=run_id):
+                return await self._dispatcher.transact(lambda unit: pausing.resume(unit, run_id))
             case PutDeployment(deployment=deployment):
                 return await put_deployment(self._context, deployment)
             case AcquireSlots():

@@ -3,6 +3,7 @@
 import click
 import msgspec
 
+from stoker.cli import run_orders
 from stoker.cli.anatomy import print_anatomy
 from stoker.cli.context import open_api
 from stoker.cli.output import as_json, clock, duration, print_fields, print_json, print_table
@@ -16,7 +17,7 @@ TAIL = 1000
 
 @click.group()
 def flow_run() -> None:
-    """Show, follow and cancel flow runs."""
+    """Show and follow flow runs, cancel, pause, resume and retry them."""
 
 
 @flow_run.command()
@@ -106,6 +107,9 @@ def inspect(run_id: str, as_json: bool) -> None:
             ("Pool", run.pool and f"{run.pool}, queue {run.queue}"),
             ("Host", run.host_id),
             ("Attempt", run.attempt or None),
+            ("Crashes", run.crashes or None),
+            ("Due", None if run.due <= run.created else clock(run.due)),
+            ("Paused until", run.paused_until and clock(run.paused_until)),
             ("Calls", run.run_count or None),
             ("Parameters", msgspec.json.encode(run.parameters).decode()),
             ("Tags", ", ".join(run.tags) or None),
@@ -163,17 +167,8 @@ def logs(run_id: str, follow: bool, as_json: bool) -> None:
         show(line)
 
 
-@flow_run.command()
-@click.argument("run_id", metavar="ID")
-@as_json
-def cancel(run_id: str, as_json: bool) -> None:
-    """Cancel a flow run, and the deployed runs that it waits for."""
-    with open_api() as api:
-        run = api.cancel_run(run_id)
-    if as_json:
-        print_json(run)
-    else:
-        click.echo(f"Flow run {run.name!r} is {run.state.name}.")
+for _command in run_orders.COMMANDS:
+    flow_run.add_command(_command)
 
 
 def _start(run: FlowRun) -> str | None:

@@ -14,7 +14,7 @@ COMMANDS: Table = {
     "check": ("stoker.cli.check:check", "Say what of a project can be deployed and forked."),
     "deploy": ("stoker.cli.deploy:deploy", "Deploy a flow to a work pool."),
     "deployment": ("stoker.cli.deployment:deployment", "Run and show deployments."),
-    "flow-run": ("stoker.cli.flow_run:flow_run", "Show, follow and cancel flow runs."),
+    "flow-run": ("stoker.cli.flow_run:flow_run", "Show, follow, cancel, pause, retry flow runs."),
     "concurrency-limit": (
         "stoker.cli.concurrency_limit:concurrency_limit",
         "Limit task runs by their tags.",

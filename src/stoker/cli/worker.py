@@ -52,6 +52,7 @@ def start(pool: str, queues: tuple[str, ...], limit: int | None, name: str | Non
         name=name or "",
         api_key=found.api_key,
         grace=found.shutdown_grace,
+        cancel_grace=found.cancel_grace,
         spool_limit=round(found.spool_limit * 1e6),
     )
     asyncio.run(run_worker(config, {"process": ProcessLauncher}, SystemClock()))

@@ -20,9 +20,13 @@ from stoker.domain.requests import (
     AcquireSlots,
     Answer,
     AwaitRun,
+    HoldRun,
+    PauseRun,
     PutDeployment,
     ReadRun,
     Request,
+    ResumeRun,
+    RunRequest,
     Slots,
     StartRun,
 )
@@ -161,7 +165,7 @@ class HttpBackend:
             raise refusal
 
     @overload
-    def ask(self, request: StartRun | AwaitRun | ReadRun) -> FlowRun: ...
+    def ask(self, request: RunRequest) -> FlowRun: ...
     @overload
     def ask(self, request: PutDeployment) -> Deployment: ...
     @overload
@@ -181,6 +185,16 @@ class HttpBackend:
                 return self._await_run(request.run_id, request.timeout)
             case ReadRun():
                 return self._api.run(request.run_id)
+            case HoldRun():
+                hold = self._api.suspend_run if request.suspend else self._api.pause_run
+                return hold(request.run_id, request.timeout)
+            case ResumeRun():
+                return self._api.resume_run(request.run_id)
+            case PauseRun():
+                raise Invalid(
+                    "only a run of a deployment can pause or suspend itself; this one executes "
+                    "in a script"
+                )
             case PutDeployment():
                 return self._api.put_deployment(request.deployment)
             case AcquireSlots():

@@ -157,6 +157,31 @@ class Api(EventCalls):
         """Return the states that a flow run has been in, in order."""
         return self._call(list[StateRecord], "GET", f"/api/flow-runs/{_part(run_id)}/states")
 
+    def pause_run(self, run_id: str, timeout: float | None = 3600.0) -> FlowRun:
+        """Let a flow run stand still; after ``timeout`` seconds it fails, with None never."""
+        return self._hold(run_id, "pause", timeout)
+
+    def suspend_run(self, run_id: str, timeout: float | None = 3600.0) -> FlowRun:
+        """End a flow run's process, to be begun again; after ``timeout`` seconds it fails."""
+        return self._hold(run_id, "suspend", timeout)
+
+    def _hold(self, run_id: str, verb: str, timeout: float | None) -> FlowRun:
+        path = _query(f"/api/flow-runs/{_part(run_id)}/{verb}", [("timeout", timeout or 0)])
+        return self._call(FlowRun, "POST", path)
+
+    def resume_run(self, run_id: str) -> FlowRun:
+        """Let a paused or suspended flow run go on."""
+        return self._call(FlowRun, "POST", f"/api/flow-runs/{_part(run_id)}/resume")
+
+    def retry_run(self, run_id: str, *, force: bool = False) -> FlowRun:
+        """Run a flow run again that is over; with ``force`` also one that completed."""
+        path = _query(f"/api/flow-runs/{_part(run_id)}/retry", [("force", str(force).lower())])
+        return self._call(FlowRun, "POST", path)
+
+    def delete_run(self, run_id: str) -> None:
+        """Delete a flow run that is over, with all that it has left behind."""
+        self._send("DELETE", f"/api/flow-runs/{_part(run_id)}")
+
     def task_runs(self, run_id: str) -> list[TaskRun]:
         """Return the task runs of a flow run."""
         return self._call(list[TaskRun], "GET", f"/api/flow-runs/{_part(run_id)}/task-runs")

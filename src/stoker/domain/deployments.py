@@ -104,6 +104,8 @@ class Deployment(Struct, kw_only=True):
         concurrency_limit: Runs at a time; None for no limit. A run that only waits for its
             deployed children lends its place to those of the same deployment.
         collision_strategy: What becomes of a new run where the limit is full.
+        crash_retries: How often a run is queued again whose process died, or its host.
+        crash_retry_delay: Seconds until it may begin again.
         created: Seconds since the epoch.
         updated: Seconds since the epoch.
         code: What a zygote imports for it; the server fills it in.
@@ -135,6 +137,8 @@ class Deployment(Struct, kw_only=True):
     limits: RunLimits = field(default_factory=RunLimits)
     lane: str = ""
     schedules: list[Schedule] | None = None
+    crash_retries: int = 0
+    crash_retry_delay: float = 0.0
 
     @property
     def function(self) -> str:

@@ -27,6 +27,12 @@ class Outrun(Conflict):
     """Somebody else changed a record since it was read: what was to be done can be tried again."""
 
 
+class FlowPauseTimeout(StokerError):
+    """A flow run was paused, and nobody resumed it in time."""
+
+    status = 409
+
+
 class Invalid(StokerError):
     """The request is wrong in itself: unknown parameters, impossible values."""
 

@@ -24,10 +24,12 @@ class AwaitingRetry(Struct, tag="awaiting_retry", frozen=True):
 
 
 class Finished(Struct, tag="finished", frozen=True, omit_defaults=True):
-    """The run is over; ``state`` is terminal."""
+    """The run is over, or its process where it is suspended; ``state`` is terminal or `PAUSED`."""
 
     state: StateRecord
     result: ResultRecord | None = None
+    lost: bool = False
+    """Whether its process ended without a word, so that another attempt may do better."""
 
 
 class SubflowCreated(Struct, tag="subflow", frozen=True):

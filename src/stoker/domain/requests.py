@@ -19,7 +19,9 @@ class StartRun(Struct, tag="start_run", kw_only=True, omit_defaults=True):
         tags: Besides the deployment's.
         job_variables: Over the deployment's; ``env`` alone leaves the start hot.
         parent_run_id: The flow run that starts it.
-        idempotency_key: A second request with the same key returns the first one's run.
+        idempotency_key: A second request for the deployment with the same key returns the first
+            one's run.
+        scheduled_time: From when it may begin, seconds since the epoch; at once by default.
         timeout: Seconds to wait for its end; 0 not to wait, None for ever. Where it passes, the
             answer is the run as it is then.
     """
@@ -31,6 +33,7 @@ class StartRun(Struct, tag="start_run", kw_only=True, omit_defaults=True):
     job_variables: dict[str, Any] = field(default_factory=dict[str, Any])
     parent_run_id: str | None = None
     idempotency_key: str | None = None
+    scheduled_time: float | None = None
     timeout: float | None = 0
 
 
@@ -50,6 +53,45 @@ class AwaitRun(Struct, tag="await_run", kw_only=True, omit_defaults=True):
 
 class ReadRun(Struct, tag="read_run", kw_only=True):
     """Read a flow run. Answered with its `FlowRun`."""
+
+    run_id: str
+
+
+class PauseRun(Struct, tag="pause_run", kw_only=True, omit_defaults=True):
+    """Pause or suspend the flow run that asks.
+
+    Answered with its `FlowRun` once it may go on; where it is suspended, at once: its process
+    has to end then. Answered with `FlowPauseTimeout` where nobody resumed it in time.
+
+    Attributes:
+        run_id: The flow run; for a deployed run the server fills it in.
+        key: Names the pause: one that is over does not begin again in a later attempt.
+        timeout: Seconds after which the run fails; None for never.
+        suspend: Whether its process ends meanwhile.
+    """
+
+    run_id: str = ""
+    key: str
+    timeout: float | None = None
+    suspend: bool = False
+
+
+class HoldRun(Struct, tag="hold_run", kw_only=True, omit_defaults=True):
+    """Pause or suspend another flow run. Answered with its `FlowRun` as it is then.
+
+    Attributes:
+        run_id: The flow run.
+        timeout: Seconds after which it fails; None for never.
+        suspend: Whether its process ends meanwhile.
+    """
+
+    run_id: str
+    timeout: float | None = None
+    suspend: bool = False
+
+
+class ResumeRun(Struct, tag="resume_run", kw_only=True):
+    """Let a paused or suspended flow run go on. Answered with its `FlowRun`."""
 
     run_id: str
 
@@ -98,5 +140,8 @@ class Slots(Struct, kw_only=True):
     waiting: bool = False
 
 
-Request = StartRun | AwaitRun | ReadRun | PutDeployment | AcquireSlots
+RunRequest = StartRun | AwaitRun | ReadRun | PauseRun | HoldRun | ResumeRun
+"""Requests that are answered with a `FlowRun`."""
+
+Request = RunRequest | PutDeployment | AcquireSlots
 Answer = FlowRun | Deployment | Slots

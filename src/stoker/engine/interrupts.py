@@ -1,4 +1,5 @@
-"""Ending user code from outside: by SIGTERM (cancelled) and by SIGALRM (its time is over).
+"""Ending user code from outside: by SIGTERM (cancelled), by a signal of our own (suspended), and
+by SIGALRM (its time is over).
 
 A signal's handler runs in the main thread, between any two instructions of it. It must raise
 inside the user's code, not while a report is half written: functions marked `shielded` are left
@@ -16,10 +17,14 @@ from typing import Any, ParamSpec, TypeVar
 
 from stoker.domain.reports import Report
 from stoker.ports.backend import Backend
+from stoker.suspend_signal import SUSPEND_SIGNAL
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
+
+ENDING = (signal.SIGTERM, SUSPEND_SIGNAL)
+"""Signals that end a run."""
 
 RING_AGAIN = 0.1
 """Seconds after which a time limit's signal is sent again, until its handler has run: one that
@@ -31,6 +36,13 @@ class RunCancelled(BaseException):
 
     No ``Exception``, so that ``except Exception`` does not keep a run from ending. Code that
     must clean up does so in ``finally``.
+    """
+
+
+class RunSuspended(BaseException):
+    """Raised inside a run that is being suspended: its process ends, and it begins again later.
+
+    As with `RunCancelled`, code that must clean up does so in ``finally``.
     """
 
 
@@ -96,6 +108,8 @@ def deliver(backend: Backend, run_id: str, *reports: Report) -> None:
 def cancelled_by_sigterm() -> Generator[None]:
     """Raise `RunCancelled` in the block when the process gets SIGTERM (main thread only).
 
+    Where it gets the `SUSPEND_SIGNAL`, that is `RunSuspended`.
+
     Once: further signals leave the code alone that cleans up. Sending it again is sensible, since
     one that comes right before a blocking system call is noticed only after it.
     """
@@ -104,19 +118,21 @@ def cancelled_by_sigterm() -> Generator[None]:
         return
     over = False
 
-    def on_signal(_number: int, frame: FrameType | None) -> None:
+    def on_signal(number: int, frame: FrameType | None) -> None:
         nonlocal over
         if not over:
             over = True
-            interrupt(RunCancelled("cancelled"), frame)
+            suspended = number == SUSPEND_SIGNAL
+            interrupt(RunSuspended("suspended") if suspended else RunCancelled("cancelled"), frame)
 
-    before = signal.signal(signal.SIGTERM, on_signal)
+    before = {number: signal.signal(number, on_signal) for number in ENDING}
     try:
         yield
     finally:
         over = True
         _waiting.clear()
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def call_within(

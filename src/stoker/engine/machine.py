@@ -21,7 +21,7 @@ from stoker.domain.runs import FlowRun, TaskRun
 from stoker.domain.states import ResultRecord, StateRecord, StateType
 from stoker.engine import resolve
 from stoker.engine.context import FlowContext, TaskContext
-from stoker.engine.interrupts import RunCancelled, RunTimeout
+from stoker.engine.interrupts import RunCancelled, RunSuspended, RunTimeout
 from stoker.engine.parameters import ParameterError
 from stoker.engine.retries import RetryPolicy
 from stoker.engine.slots import Claim, claim_of_tags
@@ -112,6 +112,8 @@ def failed(error: BaseException, at: float, what: str = "") -> Outcome:
         state = StateRecord(StateType.FAILED, "Failed", at, one_line(error))
     elif isinstance(error, SystemExit):
         state = _exited(error, at)
+    elif isinstance(error, RunSuspended):
+        state = StateRecord(StateType.PAUSED, "Suspended", at, str(error))
     elif isinstance(error, RunCancelled):
         state = StateRecord(StateType.CANCELLED, "Cancelled", at, str(error))
     elif isinstance(error, KeyboardInterrupt):
@@ -257,6 +259,8 @@ def _explain(run: Attempts, outcome: Outcome, again: bool) -> Generator[Step, An
     level = logging.ERROR
     if outcome.state.type is StateType.CANCELLED:
         known, level = True, logging.WARNING
+    elif outcome.state.type is StateType.PAUSED:
+        known, level = True, logging.INFO
     if again:
         left = run.plan.retries.retries - run.context.run_count + 1
         text = f"{text}; {left} {'retry' if left == 1 else 'retries'} left"

@@ -20,6 +20,7 @@ from stoker.engine.steps import Outcome, Steps
 from stoker.flows import Flow
 from stoker.ports.backend import Backend
 from stoker.results import encode_error
+from stoker.suspend_signal import SUSPEND_SIGNAL
 from stoker.tasks import Task
 from stoker.wire.host import Job
 
@@ -92,7 +93,8 @@ def execute(module: ModuleType, job: Job, backend: Backend) -> Finished:
     """Run one flow of a module to its end, and return how it ended.
 
     Never raises for what a user did wrong: that is a `FAILED` state with one clear message.
-    SIGTERM cancels the run. All other reports than the last go to ``backend``.
+    SIGTERM cancels the run, and `SUSPEND_SIGNAL` suspends it. All other reports than the last go
+    to ``backend``.
     """
     try:
         # Threads that the user's code starts itself report to the same backend.
@@ -136,24 +138,28 @@ def _run_async(steps: Steps, context: FlowContext) -> Outcome:
     import signal
 
     from stoker.engine import looping
-    from stoker.engine.interrupts import in_main_thread
+    from stoker.engine.interrupts import ENDING, RunSuspended, in_main_thread
 
     async def main() -> Outcome:
         loop = asyncio.get_running_loop()
         task = asyncio.current_task()
         assert task is not None
 
-        cancelled = False
+        ended_by = 0
 
-        def cancel(*_: object) -> None:
-            nonlocal cancelled
-            if not cancelled:
-                cancelled = True
+        def end(number: int, _: object) -> None:
+            nonlocal ended_by
+            if not ended_by:
+                ended_by = number
                 loop.call_soon_threadsafe(task.cancel)
 
         if in_main_thread():
             # Raising in the middle of the event loop would break it: the task is cancelled.
-            signal.signal(signal.SIGTERM, cancel)
-        return await looping.drive(steps, context)
+            for number in ENDING:
+                signal.signal(number, end)
+        outcome = await looping.drive(steps, context)
+        if ended_by == SUSPEND_SIGNAL and outcome.state.type is StateType.CANCELLED:
+            return failed(RunSuspended("suspended"), time.time())
+        return outcome
 
     return asyncio.run(main())

@@ -210,8 +210,9 @@ class Zygote:
             case control.Kill(pid, number, group):
                 if pid in self._children:
                     linux.kill(pid, number, group=group)
-                    # Stopped, it would not hear of it.
-                    linux.kill(pid, signal.SIGCONT)
+                    if number != signal.SIGSTOP:
+                        # Stopped, it would not hear of it.
+                        linux.kill(pid, signal.SIGCONT)
             case control.Retire():
                 self._retired = True
                 self._owed = 0

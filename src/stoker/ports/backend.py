@@ -7,12 +7,10 @@ from stoker.domain.reports import Report
 from stoker.domain.requests import (
     AcquireSlots,
     Answer,
-    AwaitRun,
     PutDeployment,
-    ReadRun,
     Request,
+    RunRequest,
     Slots,
-    StartRun,
 )
 from stoker.domain.runs import FlowRun
 
@@ -34,7 +32,7 @@ class Backend(Protocol):
         ...
 
     @overload
-    def ask(self, request: StartRun | AwaitRun | ReadRun) -> FlowRun: ...
+    def ask(self, request: RunRequest) -> FlowRun: ...
     @overload
     def ask(self, request: PutDeployment) -> Deployment: ...
     @overload

@@ -19,7 +19,8 @@ class HostConfig(Struct, kw_only=True):
         slots: Runs it takes at a time.
         once: Whether it takes one run, and leaves after it.
         fence_after: Seconds without an acknowledged heartbeat after which it ends its runs.
-        grace: Seconds that a run gets to end after SIGTERM.
+        grace: Seconds that runs get to end when the host is stopped.
+        cancel_grace: Seconds that a run gets to end when it is cancelled or suspended.
         spool_limit: Bytes of reports that it keeps on disk while the server is away, about.
     """
 
@@ -32,6 +33,7 @@ class HostConfig(Struct, kw_only=True):
     grace: float = 10.0
     spool_limit: int = 256_000_000
     once: bool = False
+    cancel_grace: float = 3.0
 
 
 class Launch(Struct, kw_only=True):

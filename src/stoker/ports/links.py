@@ -16,8 +16,14 @@ class HostLink(Protocol):
         """Give it attempts to execute."""
         ...
 
-    def cancel(self, run_id: str, attempt: int, *, now: bool) -> None:
-        """Ask it to end an attempt."""
+    def cancel(
+        self, run_id: str, attempt: int, *, now: bool, suspend: bool = False, failure: str = ""
+    ) -> None:
+        """Ask it to end an attempt: to cancel it, to suspend it, or to let it fail."""
+        ...
+
+    def stop_run(self, run_id: str, attempt: int, *, stop: bool) -> None:
+        """Ask it to let an attempt stand still, or go on again."""
         ...
 
     def warm(self, codes: Sequence[Code]) -> None:

@@ -135,6 +135,8 @@ def put_deployment(unit: Unit, deployment: Deployment) -> Deployment:
         known = ", ".join(ISOLATIONS)
         raise Invalid(f"isolation {deployment.isolation!r} is not known; there is: {known}")
     _check_limit(deployment.concurrency_limit)
+    if deployment.crash_retries < 0 or deployment.crash_retry_delay < 0:
+        raise Invalid("crash_retries and crash_retry_delay are 0 or more")
     before = unit.records.deployment(deployment.full_name)
     deployment.id = before.id if before else new_id(unit.now)
     deployment.created = before.created if before else unit.now

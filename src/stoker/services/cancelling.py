@@ -1,10 +1,11 @@
 """Cancelling a run, and with it the runs that it waits for."""
 
-from stoker.domain.errors import Conflict, NotFound
+from stoker.domain.errors import Conflict
 from stoker.domain.runs import FlowRun
 from stoker.domain.states import StateType
 from stoker.domain.transitions import Command, Wish
 from stoker.services.changing import change
+from stoker.services.lookup import need_executed, need_run
 from stoker.services.unit import CancelOrder, Unit
 
 
@@ -15,20 +16,12 @@ def cancel(unit: Unit, run_id: str, message: str = "cancelled by a user") -> Flo
         NotFound: There is no such run.
         Conflict: It is over, or executes in a process that takes no orders.
     """
-    run = unit.records.flow_run(run_id)
-    if run is None:
-        raise NotFound(f"there is no flow run {run_id!r}; `stoker flow-run ls` lists them")
+    run = need_run(unit.records, run_id)
     if run.state.is_terminal:
         raise Conflict(
             f"flow run {run.name} is {run.state.name} already; there is nothing to cancel"
         )
-    if run.deployment_id is None:
-        if run.parent_run_id is None:
-            raise Conflict(f"flow run {run.name} executes in a script; stop that script")
-        raise Conflict(
-            f"flow run {run.name} executes in its caller's process; cancel the flow run that "
-            f"called it: `stoker flow-run cancel {run.parent_run_id}`"
-        )
+    need_executed(unit.records, run_id, "cancel")
     affected = _with_waited_for(unit, run)
     for one in affected:
         if one.state.type is not StateType.CANCELLING:

@@ -6,7 +6,7 @@ from math import inf
 from typing import TypeVar
 
 from stoker.domain.deployments import Code
-from stoker.domain.errors import Conflict, NotFound, Outrun, Unavailable
+from stoker.domain.errors import Conflict, Outrun, Unavailable
 from stoker.domain.hosts import HostZygote
 from stoker.domain.jobs import Job
 from stoker.domain.runs import FlowRun
@@ -16,6 +16,7 @@ from stoker.ports.store import Records, Store
 from stoker.services import lending
 from stoker.services.followers import Followers
 from stoker.services.leaps import Leaps, follow
+from stoker.services.lookup import need_run
 from stoker.services.members import Alone, Membership
 from stoker.services.peers import News
 from stoker.services.registering import release
@@ -165,7 +166,21 @@ class Dispatcher:
         for order in unit.cancels:
             link = self._links.get(order.host_id)
             if link is not None:
-                link.cancel(order.run_id, order.attempt, now=order.now)
+                link.cancel(
+                    order.run_id,
+                    order.attempt,
+                    now=order.now,
+                    suspend=order.suspend,
+                    failure=order.failure,
+                )
+        for stop in unit.stops:
+            link = self._links.get(stop.host_id)
+            if link is not None:
+                link.stop_run(stop.run_id, stop.attempt, stop=stop.stop)
+        for run_id in unit.abandoned:
+            self.watch.abandoned(run_id)
+        for run_id in unit.unpaused:
+            self.watch.unpaused(run_id)
         for run in unit.ended:
             self.watch.ended(run)
             if run.schedule_id is not None:
@@ -201,8 +216,20 @@ class Dispatcher:
             cancels={
                 (one.host_id, one.run_id, one.attempt, one.now)
                 for one in unit.cancels
+                if one.host_id not in known and not (one.suspend or one.failure)
+            },
+            ends={
+                (one.host_id, one.run_id, one.attempt, one.now, one.failure)
+                for one in unit.cancels
+                if one.host_id not in known and (one.suspend or one.failure)
+            },
+            stops={
+                (one.host_id, one.run_id, one.attempt, one.stop)
+                for one in unit.stops
                 if one.host_id not in known
             },
+            unpaused=set(unit.unpaused),
+            abandoned=set(unit.abandoned),
             draining={host_id for host_id in unit.draining if host_id not in known},
             terms={host_id for host_id in unit.terms if host_id not in known},
             logged=set(unit.logged),
@@ -433,14 +460,6 @@ def patience(run: FlowRun, left: float) -> float | None:
     """
     longest = inf if run.deployment_id is not None else SLOW_POLL
     return min(left, longest) if min(left, longest) < inf else None
-
-
-def need_run(records: Records, run_id: str) -> FlowRun:
-    """Return a run, or raise `NotFound` with what to do."""
-    run = records.flow_run(run_id)
-    if run is None:
-        raise NotFound(f"there is no flow run {run_id!r}; `stoker flow-run ls` lists them")
-    return run
 
 
 def _begin(unit: Unit, waiter: str, run_id: str) -> None:

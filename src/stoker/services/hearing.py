@@ -70,6 +70,18 @@ class Hearing:
             link = dispatcher.link_of(host_id)
             if link is not None:
                 link.cancel(run_id, attempt, now=now)
+        for host_id, run_id, attempt, now, failure in news.ends:
+            link = dispatcher.link_of(host_id)
+            if link is not None:
+                link.cancel(run_id, attempt, now=now, suspend=not failure, failure=failure)
+        for host_id, run_id, attempt, stop in news.stops:
+            link = dispatcher.link_of(host_id)
+            if link is not None:
+                link.stop_run(run_id, attempt, stop=stop)
+        for run_id in news.unpaused:
+            dispatcher.watch.unpaused(run_id)
+        for run_id in news.abandoned:
+            dispatcher.watch.abandoned(run_id)
         for pool in news.claimable & self._pools():
             self._claim(pool)
         for run_id in news.logged:

@@ -19,11 +19,13 @@ from stoker.domain.reports import (
     TaskRunChanged,
 )
 from stoker.domain.runs import FlowRun, LogLine, TaskRun
-from stoker.domain.transitions import Command, Wish
+from stoker.domain.states import StateRecord, StateType
+from stoker.domain.transitions import SUSPENDING, Command, Wish
 from stoker.services import limiting
-from stoker.services.changing import change, end_inner
+from stoker.services.changing import change, closing_state, end_inner
 from stoker.services.happening import emitted, run_entered
 from stoker.services.limiting import Holder
+from stoker.services.losing import lose
 from stoker.services.settling import settle
 from stoker.services.unit import Unit
 
@@ -110,9 +112,11 @@ class _Ingest:
             run_entered(self._unit, run)
 
     def _end_orphan(self, run: FlowRun) -> None:
-        """End a run whose beginning arrived after the end of the run that it was part of."""
+        """End a run whose beginning arrived after the attempt that it was part of was over."""
         parent = self._find(run.parent_run_id) if run.parent_run_id is not None else None
-        if parent is not None and parent.state.is_terminal and not run.state.is_terminal:
+        if parent is None or run.state.is_terminal:
+            return
+        if parent.state.is_terminal or (parent.deployment_id and parent.host_id is None):
             end_inner(self._unit, run, parent)
 
     def _report(self, run: FlowRun, report: Report) -> None:
@@ -120,7 +124,7 @@ class _Ingest:
             case Logged(lines):
                 self._lines.setdefault(run.id, []).extend(lines)
             case TaskRunChanged(task_run):
-                self._task_runs[task_run.id] = task_run
+                self._task_changed(run, task_run)
             case HandedOver():
                 self._handed_over(run, report)
             case Started():
@@ -133,15 +137,8 @@ class _Ingest:
                     message=report.message,
                 )
                 change(self._unit, run, wish)
-            case Finished(state, result):
-                wish = Wish(
-                    command=Command.FINISH,
-                    at=state.at,
-                    attempt=run.attempt,
-                    state=state,
-                    result=result,
-                )
-                change(self._unit, run, wish)
+            case Finished():
+                self._finished(run, report)
             case SlotsGivenBack(id):
                 limiting.give_back(self._unit, id, Holder(run_id=run.id))
             case Emitted(event=event):
@@ -156,6 +153,41 @@ class _Ingest:
             # What its own process did not refuse no flow has made; the others go on.
             return
         emitted(self._unit, event, run)
+
+    def _task_changed(self, run: FlowRun, task_run: TaskRun) -> None:
+        over = run.state.is_terminal or run.host_id is None
+        if over and run.deployment_id is not None and task_run.ended is None:
+            # It was open when its process ended.
+            task_run.state = closing_state(run)
+            task_run.ended = task_run.state.at
+        self._task_runs[task_run.id] = task_run
+
+    def _finished(self, run: FlowRun, report: Finished) -> None:
+        state = report.state
+        if state.type is not StateType.COMPLETED:
+            # With its end what is open of these ends.
+            self._unit.records.put_task_runs(list(self._task_runs.values()))
+            self._task_runs.clear()
+        suspends = state.type is StateType.PAUSED
+        if report.lost:
+            lose(self._unit, run, state.message, run.attempt)
+            return
+        cancelled = state.type is StateType.CANCELLED
+        if run.state.name == SUSPENDING and (suspends or cancelled):
+            wish = Wish(command=Command.LEAVE, at=state.at, attempt=run.attempt)
+        else:
+            if suspends:
+                # An inner run, which ends with its process; or one that was cancelled meanwhile.
+                text = "its process was suspended"
+                state = StateRecord(StateType.CANCELLED, "Cancelled", state.at, text)
+            wish = Wish(
+                command=Command.FINISH,
+                at=state.at,
+                attempt=run.attempt,
+                state=state,
+                result=report.result,
+            )
+        change(self._unit, run, wish)
 
     def _handed_over(self, run: FlowRun, report: HandedOver) -> None:
         anatomy = run.anatomy

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 from stoker.domain.deployments import Deployment
-from stoker.domain.errors import NotFound
+from stoker.domain.errors import Conflict, NotFound
 from stoker.domain.pools import WorkPool
+from stoker.domain.runs import FlowRun
 from stoker.ports.store import Records
 
 
@@ -20,6 +21,32 @@ def need_deployment(records: Records, name: str) -> Deployment:
             "`stoker deploy` makes one"
         )
     return deployment
+
+
+def need_run(records: Records, run_id: str) -> FlowRun:
+    """Return a run, or raise `NotFound` with what to do."""
+    run = records.flow_run(run_id)
+    if run is None:
+        raise NotFound(f"there is no flow run {run_id!r}; `stoker flow-run ls` lists them")
+    return run
+
+
+def need_executed(records: Records, run_id: str, verb: str) -> FlowRun:
+    """Return a run that executes as a deployment; of the others say who can ``verb`` them.
+
+    Raises:
+        NotFound: There is no such run.
+        Conflict: It executes in a process that takes no orders.
+    """
+    run = need_run(records, run_id)
+    if run.deployment_id is None and run.parent_run_id is None:
+        raise Conflict(f"flow run {run.name} executes in a script; stop that script")
+    if run.deployment_id is None:
+        raise Conflict(
+            f"flow run {run.name} executes in its caller's process; {verb} the flow run that "
+            f"called it: `stoker flow-run {verb} {run.parent_run_id}`"
+        )
+    return run
 
 
 def need_pool(records: Records, name: str) -> WorkPool:

@@ -38,6 +38,11 @@ class News(Struct, kw_only=True, omit_defaults=True):
         ended: Runs that are over.
         resumed: ``(waiter, run waited for)`` of waits that are over.
         cancels: ``(host, run, attempt, at once)``.
+        ends: ``(host, run, attempt, at once, why it failed)`` of attempts to end otherwise than by
+            cancelling; suspended where there is no reason.
+        stops: ``(host, run, attempt, stop)`` of attempts to let stand still, or go on.
+        unpaused: Runs whose pauses are over.
+        abandoned: Runs in whose name nobody waits any more; see `Unit.abandoned`.
         draining: Hosts to drain.
         terms: Hosts whose pool has other terms.
         warm: ``(pool, lane)`` whose hosts should hold other codes.
@@ -59,6 +64,12 @@ class News(Struct, kw_only=True, omit_defaults=True):
     cancels: set[tuple[str, str, int, bool]] = field(
         default_factory=set[tuple[str, str, int, bool]]
     )
+    ends: set[tuple[str, str, int, bool, str]] = field(
+        default_factory=set[tuple[str, str, int, bool, str]]
+    )
+    stops: set[tuple[str, str, int, bool]] = field(default_factory=set[tuple[str, str, int, bool]])
+    unpaused: set[str] = field(default_factory=set[str])
+    abandoned: set[str] = field(default_factory=set[str])
     draining: set[str] = field(default_factory=set[str])
     terms: set[str] = field(default_factory=set[str])
     warm: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
@@ -79,6 +90,9 @@ class News(Struct, kw_only=True, omit_defaults=True):
             or self.ended
             or self.resumed
             or self.cancels
+            or self.ends
+            or self.stops
+            or self.unpaused
             or self.connected
             or self.granted
             or self.given_up

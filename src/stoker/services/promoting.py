@@ -1,4 +1,7 @@
-"""Promoting: runs that were scheduled for later enter their queues when they are due."""
+"""Promoting: runs that were scheduled for later enter their queues when they are due.
+
+The same loop ends the pauses that nobody ended in time.
+"""
 
 import asyncio
 from contextlib import suppress
@@ -6,6 +9,7 @@ from contextlib import suppress
 from stoker.ports.clock import Clock
 from stoker.services.collisions import turn_away
 from stoker.services.dispatcher import Dispatcher
+from stoker.services.pausing import expire
 from stoker.services.unit import Unit
 
 SLOW_POLL = 5.0
@@ -13,17 +17,18 @@ SLOW_POLL = 5.0
 
 
 def promote(unit: Unit) -> float | None:
-    """Put runs into their queues that are due; return when the next one is."""
+    """Put runs into their queues that are due, end overdue pauses; return when the next one is."""
     runs = unit.records.promote(unit.now)
     turn_away(unit, runs)
     pools = {run.pool for run in runs if run.pool is not None}
     unit.claimable.update(pools)
     unit.demand.update(pools)
-    return unit.records.next_due()
+    times = [at for at in (unit.records.next_due(), expire(unit)) if at is not None]
+    return min(times, default=None)
 
 
 class Promoter:
-    """Looks for due runs whenever one becomes due."""
+    """Looks for due runs and overdue pauses whenever there is one."""
 
     def __init__(self, dispatcher: Dispatcher, clock: Clock) -> None:
         self._dispatcher = dispatcher

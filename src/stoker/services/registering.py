@@ -11,10 +11,11 @@ from stoker.domain.hosts import Host, HostState, ProcessIdentity
 from stoker.domain.pools import Worker
 from stoker.domain.states import StateType
 from stoker.domain.transitions import Command, Wish
-from stoker.services import limiting
+from stoker.services import limiting, pausing
 from stoker.services.changing import change, crash_all
 from stoker.services.happening import host_told, worker_told
 from stoker.services.lookup import need_pool, need_queues
+from stoker.services.losing import lose
 from stoker.services.pool_health import look_at, workers_gone
 from stoker.services.unit import CancelOrder, ReadyHost, Unit
 
@@ -273,17 +274,21 @@ def reconcile(unit: Unit, host_id: str, held: Sequence[tuple[str, int]]) -> None
     for lease in unit.records.leases_of(host_id):
         if (lease.run_id, lease.attempt) in holding:
             holding.discard((lease.run_id, lease.attempt))
-            _cancel_again(unit, host_id, lease.run_id)
+            _tell_again(unit, host_id, lease.run_id)
         else:
             _not_held(unit, lease.run_id, lease.attempt)
     for run_id, attempt in holding:
         unit.cancels.append(CancelOrder(host_id, run_id, attempt, now=True))
 
 
-def _cancel_again(unit: Unit, host_id: str, run_id: str) -> None:
+def _tell_again(unit: Unit, host_id: str, run_id: str) -> None:
     run = unit.records.flow_run(run_id)
-    if run is not None and run.state.type is StateType.CANCELLING:
+    if run is None:
+        return
+    if run.state.type is StateType.CANCELLING:
         unit.cancels.append(CancelOrder(host_id, run_id, run.attempt))
+    else:
+        pausing.tell_again(unit, run, host_id)
 
 
 def _not_held(unit: Unit, run_id: str, attempt: int) -> None:
@@ -293,10 +298,7 @@ def _not_held(unit: Unit, run_id: str, attempt: int) -> None:
     if run.state.type is StateType.PENDING:
         release(unit, [(run_id, attempt)])
     else:
-        message = "its host does not have it any more"
-        change(
-            unit, run, Wish(command=Command.CRASH, at=unit.now, attempt=attempt, message=message)
-        )
+        lose(unit, run, "its host does not have it any more", attempt)
 
 
 def release(unit: Unit, attempts: Sequence[tuple[str, int]], host_id: str | None = None) -> None:
@@ -315,7 +317,7 @@ def release(unit: Unit, attempts: Sequence[tuple[str, int]], host_id: str | None
             command=Command.RELEASE, at=unit.now, attempt=attempt, message="handed back by its host"
         )
         rejected = change(unit, run, wish)
-        if rejected is not None and run.state.type is StateType.CANCELLING:
+        if rejected is not None and run.state.type in (StateType.CANCELLING, StateType.PAUSED):
             change(unit, run, Wish(command=Command.CRASH, at=unit.now, attempt=attempt))
 
 
@@ -346,9 +348,7 @@ def lost(unit: Unit, host_id: str, reason: str) -> Host | None:
     for lease in records.leases_of(host_id):
         run = records.flow_run(lease.run_id)
         if run is not None:
-            message = f"its host ended: {reason}"
-            wish = Wish(command=Command.CRASH, at=unit.now, attempt=lease.attempt, message=message)
-            change(unit, run, wish)
+            lose(unit, run, f"its host ended: {reason}", lease.attempt)
     limiting.script_ended(unit, host_id)
     crash_all(unit, records.open_runs_of(host_id), f"the process that ran it ended: {reason}")
     if host.pool:

@@ -6,7 +6,7 @@ from stoker.domain.hosts import Host, HostState
 from stoker.domain.runs import FlowRun
 from stoker.ports.store import Records
 from stoker.services import lending, limiting
-from stoker.services.changing import crash_all, part_of
+from stoker.services.changing import closing_state, crash_all, part_of
 from stoker.services.claiming import claim
 from stoker.services.replacing import pairs_of
 from stoker.services.unit import ReadyHost, Unit
@@ -27,10 +27,16 @@ def settle(unit: Unit) -> None:
     while unit.over:
         over, unit.over = unit.over, []
         _free(unit, over)
+        broken, unit.broken = unit.broken, []
         ended = [run for run, _ in over if run.state.is_terminal]
+        lost = [run for run in broken if not run.state.is_terminal]
+        if ended or lost:
+            _end_subflows(unit, [*ended, *lost])
         if ended:
-            _end_subflows(unit, ended)
             lending.runs_ended(unit, ended)
+        for run in broken:
+            unit.records.end_task_runs(run.id, closing_state(run))
+        unit.abandoned += [run.id for run in lost]
     if any_over:
         lending.given_back(unit)
 

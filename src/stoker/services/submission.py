@@ -20,6 +20,9 @@ from stoker.services.happening import run_entered
 from stoker.services.lookup import need_deployment
 from stoker.services.unit import Unit
 
+LAST_DAY = 253_402_300_799
+"""The end of the year 9999, seconds since the epoch."""
+
 
 class Occurrence(NamedTuple):
     """Which occurrence of what a run is.
@@ -46,26 +49,29 @@ def submit(unit: Unit, requests: Sequence[StartRun]) -> list[FlowRun]:
     runs: list[FlowRun] = []
     new: list[FlowRun] = []
     keys: list[str | None] = []
-    by_key: dict[str, FlowRun] = {}
+    by_key: dict[tuple[str, str], FlowRun] = {}
     for request in requests:
         key = request.idempotency_key
-        run = None
+        run = whole = None
         if key is not None:
-            run = by_key.get(key) or unit.records.run_of_key(key)
+            # A key belongs to its deployment: with another it starts another run.
+            whole = catalogue.deployment(request.deployment).id, key
+            run = by_key.get(whole) or unit.records.run_of_key(*whole)
         if run is None:
             run = _accept(request, catalogue, unit.now)
             new.append(run)
             keys.append(key)
-        if key is not None:
-            by_key[key] = run
+        if whole is not None:
+            by_key[whole] = run
         runs.append(run)
     unit.records.insert_runs(new, keys)
     for run in new:
         run_entered(unit, run)
     turn_away(unit, new)
-    pools = {run.pool for run in new if run.pool is not None}
+    pools = {run.pool for run in new if run.pool is not None and run.queued}
     unit.claimable |= pools
     unit.demand |= pools
+    unit.scheduled |= any(not run.queued for run in new)
     return runs
 
 
@@ -138,6 +144,9 @@ def _accept(request: StartRun, catalogue: _Catalogue, now: float) -> FlowRun:
 def _run_of(request: StartRun, deployment: Deployment, lane: str, now: float) -> FlowRun:
     """The run that a request asks for, with a deployment's defaults."""
     parameters = {**deployment.parameters, **request.parameters}
+    due = now if request.scheduled_time is None else request.scheduled_time
+    if not 0 <= due <= LAST_DAY:
+        raise Invalid(f"scheduled_time is in seconds since the epoch, 0 to {LAST_DAY}, not {due:g}")
     return FlowRun(
         id=new_id(now),
         name=request.name or readable_name(),
@@ -154,7 +163,7 @@ def _run_of(request: StartRun, deployment: Deployment, lane: str, now: float) ->
         job_variables=request.job_variables,
         timeout=deployment.timeout,
         created=now,
-        anatomy=StartAnatomy(submitted=now),
-        due=now,
-        queued=True,
+        anatomy=StartAnatomy(submitted=max(now, due)),
+        due=due,
+        queued=due <= now,
     )

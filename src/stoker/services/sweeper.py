@@ -1,13 +1,17 @@
-"""The sweeper: looks for silent hosts, ended scripts and deaf sockets, at a steady pace."""
+"""The sweeper: looks for silent hosts, ended scripts, deaf sockets, late runs, at a steady pace."""
 
 from collections.abc import Callable
 
 from stoker.domain.hosts import Host, ProcessIdentity
 from stoker.ports.clock import Clock
 from stoker.services.dispatcher import Dispatcher
+from stoker.services.lateness import MOST, mark_late
 from stoker.services.launching import connected_workers
 from stoker.services.sweeping import SweepRules, sweep
 from stoker.services.unit import Unit
+
+LATE_LOTS = 10
+"""Units of work in which one sweep marks runs as late, at the most."""
 
 
 class Sweeper:
@@ -23,6 +27,7 @@ class Sweeper:
         launch_timeout: float,
         is_dead: Callable[[ProcessIdentity], bool | None],
         end_host: Callable[[Host], None],
+        late_after: float = 15.0,
     ) -> None:
         self._dispatcher = dispatcher
         self._clock = clock
@@ -31,6 +36,7 @@ class Sweeper:
         self._launch_timeout = launch_timeout
         self._is_dead = is_dead
         self._end_host = end_host
+        self._late_after = late_after
         self._asked: set[str] = set()
         self._up_since = clock.now()
         self._last = (self._up_since, clock.boot())
@@ -70,6 +76,13 @@ class Sweeper:
         for host in condemned:
             self._end_host(host)
         self._last = seen
+        await self._mark_late()
+
+    async def _mark_late(self) -> None:
+        for _ in range(LATE_LOTS):
+            late = await self._dispatcher.transact(lambda unit: mark_late(unit, self._late_after))
+            if len(late) < MOST:
+                return
 
     def _look_at_clock(self) -> tuple[float, float]:
         """Begin a new term where nobody may have been able to renew a lease during the last one.

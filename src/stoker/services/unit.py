@@ -66,12 +66,24 @@ class ReadyHost:
 
 @dataclass(slots=True)
 class CancelOrder:
-    """An attempt that its host is to end."""
+    """An attempt that its host is to end: at once where ``now``; see `HostLink.cancel`."""
 
     host_id: str
     run_id: str
     attempt: int
     now: bool = False
+    suspend: bool = False
+    failure: str = ""
+
+
+@dataclass(slots=True)
+class StopOrder:
+    """An attempt that its host is to let stand still, or go on."""
+
+    host_id: str
+    run_id: str
+    attempt: int
+    stop: bool
 
 
 @dataclass(slots=True)
@@ -87,9 +99,14 @@ class Unit:
         ended: Runs that reached a terminal state.
         resumed: ``(waiter, run waited for)`` of the waits that are over.
         cancels: Attempts to end.
+        stops: Attempts to let stand still, or go on.
+        unpaused: Runs whose pauses are over.
+        abandoned: Runs whose attempt is over, though they are not: nobody waits any more in its
+            name.
         draining: Hosts to drain; they are given no run in this transaction either.
         terms: What hosts go by from now on, by host.
         used: Hosts that were given the one run that they take.
+        broken: Runs whose attempt may have left something open, not settled yet.
         over: ``(run, its host)`` of the attempts that ended and that are not settled yet.
         logged: Runs with new log lines.
         events: What it tells; `close` writes them.
@@ -99,7 +116,7 @@ class Unit:
         connected: ``(host, connection)`` of hosts that have another socket now.
         left: Pools in which runs wait that hosts of other servers may take.
         signals: Names of what else is to be looked at, by every server; see `Dispatcher.on_signal`.
-        scheduled: Whether runs were stored that are due later.
+        scheduled: Whether runs are due later, or pauses end later, that were not known of.
         rescheduled: Whether schedules or backfills were made or changed.
         started: Starts of runs that have reached the user's code.
         freed: Limits in which there may be room now.
@@ -115,9 +132,13 @@ class Unit:
     ended: list[FlowRun] = field(default_factory=list[FlowRun])
     resumed: list[tuple[str, FlowRun]] = field(default_factory=list[tuple[str, FlowRun]])
     cancels: list[CancelOrder] = field(default_factory=list[CancelOrder])
+    stops: list[StopOrder] = field(default_factory=list[StopOrder])
+    unpaused: list[str] = field(default_factory=list[str])
+    abandoned: list[str] = field(default_factory=list[str])
     draining: set[str] = field(default_factory=set[str])
     terms: dict[str, HostTerms] = field(default_factory=dict[str, HostTerms])
     used: set[str] = field(default_factory=set[str])
+    broken: list[FlowRun] = field(default_factory=list[FlowRun])
     over: list[tuple[FlowRun, str | None]] = field(default_factory=list[tuple[FlowRun, str | None]])
     logged: set[str] = field(default_factory=set[str])
     events: list[Event] = field(default_factory=list[Event])

@@ -21,6 +21,7 @@ class Watch:
         self._ends: dict[tuple[str, str | None], list[asyncio.Future[FlowRun]]] = {}
         self._waits: dict[str, list[asyncio.Future[FlowRun]]] = {}
         self._lines: dict[str, list[asyncio.Future[None]]] = {}
+        self._pauses: dict[str, list[asyncio.Future[None]]] = {}
 
     def end_of(self, run_id: str, waiter: str | None) -> asyncio.Future[FlowRun]:
         """Return a future of a run's end; with a waiter, of the end of that one's wait.
@@ -42,9 +43,17 @@ class Watch:
         return future
 
     def look(self) -> None:
-        """Have those who wait for log lines look for themselves."""
+        """Have those who wait for log lines, or for the end of a pause, look for themselves."""
         for run_id in list(self._lines):
             self.logged(run_id)
+        for run_id in list(self._pauses):
+            self.unpaused(run_id)
+
+    def pause_of(self, run_id: str) -> asyncio.Future[None]:
+        """Return a future of the end of a run's pause."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        _enter(self._pauses, run_id, future)
+        return future
 
     def close(self) -> None:
         """Send callers away. Runs that wait stay: their hosts ask the next server again."""
@@ -70,10 +79,18 @@ class Watch:
 
     def ended(self, run: FlowRun) -> None:
         """Answer those who wait for a run's end and lend it nothing; it waits for none itself."""
-        for future in self._waits.pop(run.id, []):
-            future.cancel()
+        self.abandoned(run.id)
         _answer(self._ends, (run.id, None), run)
         _answer(self._lines, run.id, None)
+
+    def abandoned(self, run_id: str) -> None:
+        """An attempt of a run is over: nobody waits any more in its name."""
+        for future in [*self._waits.pop(run_id, []), *self._pauses.pop(run_id, [])]:
+            future.cancel()
+
+    def unpaused(self, run_id: str) -> None:
+        """Answer a run whose pause is over."""
+        _answer(self._pauses, run_id, None)
 
     def resumed(self, waiter: str, run: FlowRun) -> None:
         """Answer a run that waits for another and may go on."""

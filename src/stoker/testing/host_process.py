@@ -73,6 +73,7 @@ class HostProcess:
             slots=slots,
             fence_after=fence_after,
             grace=grace,
+            cancel_grace=grace,
             once=once,
         )
         self._runs = 0

@@ -343,6 +343,21 @@ class Harness:
         """
         return result_of(self.run(deployment, parameters, **more))
 
+    def await_state(self, run: FlowRun | str, name: str, seconds: float = 30.0) -> FlowRun:
+        """Return a run once it is in the state of this name, which is no end.
+
+        Raises:
+            TimeoutError: It is not, after so many seconds, or is over.
+        """
+        run_id = run if isinstance(run, str) else run.id
+        deadline = time.monotonic() + seconds
+        while True:
+            found = self.api.wait_run(run_id, 0.01)
+            if found.state.name == name:
+                return found
+            if found.state.is_terminal or time.monotonic() > deadline:
+                raise TimeoutError(f"run {found.name} is {found.state}, not {name}")
+
     def logs(self, run: FlowRun | str) -> list[StoredLogLine]:
         """Return all log lines of a run so far."""
         run_id = run if isinstance(run, str) else run.id

@@ -180,11 +180,25 @@ class Reply(Struct, tag="reply", kw_only=True, omit_defaults=True):
 
 
 class CancelRun(Struct, tag="cancel", kw_only=True):
-    """End this attempt: SIGTERM, and SIGKILL after the grace time; at once where ``now``."""
+    """End this attempt: SIGTERM, and SIGKILL after the grace time; at once where ``now``.
+
+    Where ``suspend``, it ends to be begun again later, and gets the `SUSPEND_SIGNAL` in place of
+    SIGTERM; where there is a ``failure``, it failed for that reason.
+    """
 
     run_id: str
     attempt: int
     now: bool = False
+    suspend: bool = False
+    failure: str = ""
+
+
+class StopRun(Struct, tag="stop", kw_only=True):
+    """Let this attempt's processes stand still (SIGSTOP), or go on again where not ``stop``."""
+
+    run_id: str
+    attempt: int
+    stop: bool
 
 
 class Warm(Struct, tag="warm", kw_only=True):
@@ -211,6 +225,7 @@ ToHost = (
     | HeartbeatAck
     | Reply
     | CancelRun
+    | StopRun
     | Warm
     | NewTerms
     | Drain

@@ -108,6 +108,7 @@ class Fleet:
             slots=order.slots,
             fence_after=self._config.fence_after,
             grace=self._config.grace,
+            cancel_grace=self._config.cancel_grace,
             spool_limit=self._config.spool_limit,
             once=order.once,
         )

@@ -58,6 +58,7 @@ class WorkerConfig(Struct, kw_only=True):
         name: Its name; a readable one by default.
         api_key: For a server that asks for one.
         grace: Seconds that runs get to end when it is stopped.
+        cancel_grace: See `HostConfig`.
         spool_limit: See `HostConfig`.
     """
 
@@ -70,6 +71,7 @@ class WorkerConfig(Struct, kw_only=True):
     api_key: str | None = None
     grace: float = 10.0
     spool_limit: int = 256_000_000
+    cancel_grace: float = 3.0
 
 
 class Worker:
@@ -250,6 +252,7 @@ class Worker:
             slots=0,
             fence_after=welcome.fence_after,
             grace=self._config.grace,
+            cancel_grace=self._config.cancel_grace,
             spool_limit=self._config.spool_limit,
         )
         self._launcher = make(lambda host, reason: self._deaths.put_nowait((host, reason)))

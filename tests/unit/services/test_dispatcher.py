@@ -57,8 +57,11 @@ class Link:
     def assign(self, jobs) -> None:
         self._say("assign", [(job.run_id, job.attempt) for job in jobs])
 
-    def cancel(self, run_id, attempt, *, now) -> None:
+    def cancel(self, run_id, attempt, *, now, suspend=False, failure="") -> None:
         self._say("cancel", (run_id, attempt, now))
+
+    def stop_run(self, run_id, attempt, *, stop) -> None:
+        self._say("stop_run", (run_id, attempt, stop))
 
     def warm(self, codes) -> None:
         self._say("warm", list(codes))

@@ -197,8 +197,10 @@ class Agent:
                 self._roster.assign(jobs)
             case wire.Reply():
                 self._roster.reply(message)
-            case wire.CancelRun(run_id=run_id, attempt=attempt, now=now):
-                self._roster.cancel((run_id, attempt), now=now)
+            case wire.CancelRun():
+                self._roster.cancel(message)
+            case wire.StopRun():
+                self._roster.stop_run(message)
             case wire.Warm(codes=codes):
                 self._roster.warm(codes)
             case wire.NewTerms(terms=terms):

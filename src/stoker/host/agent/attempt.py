@@ -19,6 +19,8 @@ class Doom(StrEnum):
     """Why the agent is ending a run."""
 
     CANCEL = "cancel"
+    SUSPEND = "suspend"
+    FAIL = "fail"
     TIMEOUT = "timeout"
     STOP = "stop"
     NONSENSE = "nonsense"
@@ -38,6 +40,7 @@ class Attempt(Struct, eq=False):
         lost_child: Whether a child died with it before it said a word; it got another one then.
         doom: Why it is being ended, if it is.
         reason: What is to be said of its end, where ``doom`` does not tell all.
+        stopped: Whether its processes stand still.
         finished: Whether its end was reported.
         timer: Ends it when its time is up.
         killer: Ends it for good, where it does not end by itself.
@@ -53,6 +56,7 @@ class Attempt(Struct, eq=False):
     lost_child: bool = False
     doom: Doom | None = None
     reason: str = ""
+    stopped: bool = False
     finished: bool = False
     timer: asyncio.TimerHandle | None = None
     killer: asyncio.TimerHandle | None = None
@@ -87,9 +91,14 @@ def verdict(attempt: Attempt, code: int | None, now: float) -> Finished:
         code: Exit code, minus the number of a signal, or None where it died with its zygote.
         now: Seconds since the epoch.
     """
+    lost = attempt.doom in (None, Doom.STOP)
     match attempt.doom:
         case Doom.CANCEL:
             state = StateRecord(StateType.CANCELLED, "Cancelled", now, "cancelled on request")
+        case Doom.SUSPEND:
+            state = StateRecord(StateType.PAUSED, "Suspended", now)
+        case Doom.FAIL:
+            state = StateRecord(StateType.FAILED, "Failed", now, attempt.reason)
         case Doom.TIMEOUT:
             message = f"ended by its host at the end of its time limit of {attempt.job.timeout:g} s"
             state = StateRecord(StateType.FAILED, "TimedOut", now, message)
@@ -102,7 +111,7 @@ def verdict(attempt: Attempt, code: int | None, now: float) -> Finished:
             state = crashed(message, now)
         case None:
             state = crashed(describe_exit(code), now)
-    return Finished(state)
+    return Finished(state, lost=lost)
 
 
 def crashed(message: str, now: float) -> StateRecord:

@@ -26,6 +26,7 @@ from stoker.host.agent.server_link import ServerLink
 from stoker.host.agent.wear import Wear
 from stoker.host.agent.zygote_link import Nest, ZygoteLink
 from stoker.ports.launcher import HostConfig
+from stoker.suspend_signal import SUSPEND_SIGNAL
 from stoker.wire import host as wire
 from stoker.wire import pipe
 
@@ -60,7 +61,7 @@ class Roster:
         link: ServerLink,
         on_empty: Callable[[], None],
     ) -> None:
-        self._grace = config.grace
+        self._grace = config.cancel_grace
         self._outbox = outbox
         self._link = link
         self._send = link.send
@@ -114,23 +115,37 @@ class Roster:
         if taken:
             self._send(wire.AssignAck(runs=taken))
 
-    def cancel(self, key: Key, *, now: bool) -> None:
+    def cancel(self, order: wire.CancelRun) -> None:
         """End an attempt on request."""
+        key = order.run_id, order.attempt
         attempt = self._attempts.get(key)
         if attempt is None or attempt.finished:
             return
+        doom = Doom.FAIL if order.failure else Doom.SUSPEND if order.suspend else Doom.CANCEL
+        first = attempt.doom is None
+        if first or attempt.doom is Doom.SUSPEND:
+            attempt.doom, attempt.reason = doom, order.failure
         if key not in self._running:
             self.placing.withdraw(attempt)
-            attempt.doom = Doom.CANCEL
             self._conclude(attempt, verdict(attempt, None, time.time()))
-            return
-        if attempt.doom is None:
-            attempt.doom = Doom.CANCEL
-            if not now:
-                self._ask_to_end(attempt)
-                attempt.killer = self._loop.call_later(self._grace, self._kill, attempt)
-        if now:
+        elif order.now:
             self._kill(attempt)
+        elif first:
+            self._let_stand(attempt, stop=False)
+            self._ask_to_end(attempt)
+            attempt.killer = self._loop.call_later(self._grace, self._kill, attempt)
+
+    def stop_run(self, order: wire.StopRun) -> None:
+        """Let an attempt's processes stand still, or go on."""
+        attempt = self._attempts.get((order.run_id, order.attempt))
+        if attempt is not None and not attempt.finished and attempt.doom is None:
+            self._let_stand(attempt, stop=order.stop)
+
+    def _let_stand(self, attempt: Attempt, *, stop: bool) -> None:
+        if attempt.stopped is not stop and attempt.key in self._running:
+            attempt.stopped = stop
+            zygote, child = self._running[attempt.key]
+            zygote.kill(child, signal.SIGSTOP if stop else signal.SIGCONT, group=True)
 
     def warm(self, codes: list[Code]) -> None:
         """Have zygotes of these codes; the most wanted come first."""
@@ -263,7 +278,8 @@ class Roster:
         """
         if attempt.key in self._running and not attempt.finished:
             zygote, child = self._running[attempt.key]
-            zygote.kill(child, signal.SIGTERM, group=False)
+            number = SUSPEND_SIGNAL if attempt.doom is Doom.SUSPEND else signal.SIGTERM
+            zygote.kill(child, number, group=False)
             attempt.asker = self._loop.call_later(ASK_AGAIN, self._ask_to_end, attempt)
 
     def _time_out(self, attempt: Attempt) -> None:

@@ -31,6 +31,7 @@ from stoker.host.child.own_user import OwnUser
 from stoker.host.child.pipe import PipeBackend, receive_frame
 from stoker.host.code.importing import Code, tell_birth
 from stoker.host.code.runners import Runner
+from stoker.suspend_signal import SUSPEND_SIGNAL
 from stoker.wire import pipe as wire
 from stoker.wire.host import Job
 
@@ -197,7 +198,8 @@ def execute(job: Job, birth: Birth, module: ModuleType, runner: Runner) -> None:
         text = f"the runner failed: {type(error).__name__}: {error}"
         state = StateRecord(StateType.CRASHED, "Crashed", time.time(), text)
         finished = Finished(state)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number in (signal.SIGTERM, SUSPEND_SIGNAL):
+        signal.signal(number, signal.SIG_IGN)
     streams.release()
     backend.finish(finished)
 

@@ -21,19 +21,19 @@ from stoker.domain.reports import Finished, Logged, Report, SlotsGivenBack
 from stoker.domain.requests import (
     AcquireSlots,
     Answer,
-    AwaitRun,
     PutDeployment,
-    ReadRun,
     Request,
+    RunRequest,
     Slots,
     StartRun,
 )
 from stoker.domain.runs import FlowRun
 from stoker.host import cutting
+from stoker.suspend_signal import SUSPEND_SIGNAL
 from stoker.wire import pipe as wire
 from stoker.wire.host import Reply
 
-INTERRUPTING = {signal.SIGTERM, signal.SIGINT, signal.SIGALRM}
+INTERRUPTING = {signal.SIGTERM, signal.SIGINT, signal.SIGALRM, SUSPEND_SIGNAL}
 """Signals whose handlers may raise in the middle of the user's code."""
 
 STREAMS = (1, 2)
@@ -142,7 +142,7 @@ class PipeBackend:
         self._call(wire.KIND_FLUSH, msgspec.msgpack.encode)
 
     @overload
-    def ask(self, request: StartRun | AwaitRun | ReadRun) -> FlowRun: ...
+    def ask(self, request: RunRequest) -> FlowRun: ...
     @overload
     def ask(self, request: PutDeployment) -> Deployment: ...
     @overload

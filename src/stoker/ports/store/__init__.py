@@ -11,6 +11,7 @@ from stoker.ports.store.events import EventRecords
 from stoker.ports.store.hosts import HostRecords
 from stoker.ports.store.leases import LeaseRecords, PoolUsage
 from stoker.ports.store.limits import DroppedSlots, LimitRecords
+from stoker.ports.store.pauses import PauseRecords
 from stoker.ports.store.queues import ClaimGroup, GroupCount, QueuedCount, QueueRecords
 from stoker.ports.store.retention import RetentionRecords
 from stoker.ports.store.runs import RunFilter, RunRecords
@@ -47,6 +48,7 @@ class Records(
     ServerRecords,
     RetentionRecords,
     CensusRecords,
+    PauseRecords,
     Protocol,
 ):
     """What can be read and changed within one transaction. All methods block.

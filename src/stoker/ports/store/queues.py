@@ -1,10 +1,12 @@
 """The queues of runs that wait for a slot, and of those that wait for their time."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from msgspec import Struct
 
 from stoker.domain.runs import FlowRun
+from stoker.domain.states import StateRecord, StateType
 
 
 class QueuedCount(Struct, frozen=True):
@@ -125,6 +127,15 @@ class QueueRecords(Protocol):
 
     def queued_lanes(self, pool: str) -> list[FlowRun]:
         """A queued run for each lane that has any."""
+        ...
+
+    def mark_late(
+        self, sources: Sequence[StateType], before: float, state: StateRecord, limit: int
+    ) -> list[FlowRun]:
+        """Say of queued runs in one of these states that were due before a time that they are late.
+
+        Each once. Returns them as they are then.
+        """
         ...
 
     # Runs that are scheduled for later

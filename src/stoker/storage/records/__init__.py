@@ -6,6 +6,7 @@ from stoker.storage.records.census import CensusTaker
 from stoker.storage.records.events import Events
 from stoker.storage.records.leases import Leases
 from stoker.storage.records.limits import Limits
+from stoker.storage.records.pauses import Pauses
 from stoker.storage.records.queues import Queues
 from stoker.storage.records.retention import Retention
 from stoker.storage.records.runs import Runs
@@ -27,5 +28,6 @@ class SqlRecords(
     Servers,
     Retention,
     CensusTaker,
+    Pauses,
 ):
     """`Records` over a session whose transaction somebody else begins and ends."""

@@ -1,6 +1,9 @@
 """The queues of runs that wait for a slot, and of those that wait for their time."""
 
+from collections.abc import Sequence
+
 from stoker.domain.runs import FlowRun
+from stoker.domain.states import StateRecord, StateType
 from stoker.ports.store import ClaimGroup, GroupCount, QueuedCount
 from stoker.storage.records import rows
 from stoker.storage.records.statements import Statements
@@ -89,6 +92,34 @@ class Queues(Statements):
             first = self._all("first_of_group", pool, queue, lane, deployment_id, 1)
             found += [rows.run_of(row) for row in first]
         return found
+
+    def mark_late(
+        self, sources: Sequence[StateType], before: float, state: StateRecord, limit: int
+    ) -> list[FlowRun]:
+        late: list[FlowRun] = []
+        for source in sources:
+            found = self._all(
+                "mark_late",
+                at=state.at,
+                message=state.message,
+                source=source,
+                before=before,
+                limit=limit,
+            )
+            late += [rows.run_of(row) for row in found]
+        rows_of_states = [
+            {
+                "run_id": run.id,
+                "version": run.version,
+                "type": state.type,
+                "name": state.name,
+                "at": state.at,
+                "message": state.message,
+            }
+            for run in late
+        ]
+        self._many("insert_state", rows_of_states)
+        return late
 
     # Runs that are scheduled for later
 

@@ -38,8 +38,8 @@ class Runs(Statements):
         self._pending.known[run.id] = Known(run.version, run.attempt, row[29])
         return run
 
-    def run_of_key(self, idempotency_key: str) -> FlowRun | None:
-        row = self._one("run_of_key", idempotency_key)
+    def run_of_key(self, deployment_id: str, idempotency_key: str) -> FlowRun | None:
+        row = self._one("run_of_key", idempotency_key, deployment_id)
         return rows.run_of(row) if row else None
 
     def flow_runs(self, which: RunFilter) -> list[FlowRun]:
@@ -94,6 +94,19 @@ class Runs(Statements):
 
     def rename_run(self, run_id: str, name: str) -> None:
         self._pending.change(run_id).set(run_name=name)
+
+    def delete_run(self, run_id: str) -> None:
+        for query in (
+            "delete_run_logs",
+            "delete_run_run_states",
+            "delete_run_task_runs",
+            "delete_run_pauses",
+            "delete_run_flow_runs",
+        ):
+            self._do(query, (run_id,))
+
+    def move_run(self, run_id: str, pool: str, queue: str, lane: str) -> None:
+        self._do("move_run", (pool, queue, lane, run_id))
 
     def set_lane(self, run_id: str, lane: str) -> None:
         self._do("set_lane", (lane, run_id))

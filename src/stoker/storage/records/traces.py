@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from stoker.domain.runs import LogLine, StoredLogLine, TaskRun
+from stoker.domain.states import StateRecord
 from stoker.storage.records import rows
 from stoker.storage.records.statements import Statements
 
@@ -13,6 +14,16 @@ class Traces(Statements):
     def put_task_runs(self, task_runs: Sequence[TaskRun]) -> None:
         values = [rows.task_run_values(run) for run in task_runs]
         self._many("put_task_run", values)
+
+    def end_task_runs(self, flow_run_id: str, state: StateRecord) -> None:
+        values = {
+            "run": flow_run_id,
+            "type": state.type,
+            "name": state.name,
+            "at": state.at,
+            "message": state.message,
+        }
+        self._do("end_task_runs", values)
 
     def task_runs(self, flow_run_id: str) -> list[TaskRun]:
         return [rows.task_run_of(row) for row in self._all("task_runs", flow_run_id)]

@@ -1,7 +1,9 @@
 """The queues of runs that wait for a slot, and of those that wait for their time."""
 
+from collections.abc import Sequence
+
 from stoker.domain.runs import FlowRun
-from stoker.domain.states import StateType
+from stoker.domain.states import StateRecord, StateType
 from stoker.ports.store import ClaimGroup, GroupCount, QueuedCount
 from stoker.testing.memory.tables import Group, GroupKey, Room, Tables, copies
 
@@ -155,6 +157,20 @@ class Queues(Room):
                 known = first.get(key[1], key)
                 first[key[1]] = min(known, key, key=lambda one: one[2:])
         return copies(run for key in first.values() for run in self._queued(*key)[:1])
+
+    def mark_late(
+        self, sources: Sequence[StateType], before: float, state: StateRecord, limit: int
+    ) -> list[FlowRun]:
+        found = [
+            run
+            for run in sorted(self._tables.runs.values(), key=place)
+            if run.queued and run.state.type in sources and run.state.name != state.name
+        ]
+        late = [run for run in found if run.due < before][:limit]
+        for run in late:
+            self._tables.runs.change(run.id, state=state, version=run.version + 1)
+            self._tables.states.put((run.id, run.version + 1), state)
+        return copies(self._tables.runs[run.id] for run in late)
 
     # Runs that are scheduled for later
 

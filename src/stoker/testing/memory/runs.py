@@ -32,12 +32,13 @@ class Runs(Room):
         instants = {(one.schedule_id, one.instant) for one in tables.runs.values()}
         if run.schedule_id is not None and (run.schedule_id, run.instant) in instants:
             raise KeyError("unique: schedule and instant of a run")
-        if key is not None and key in tables.keys:
+        whole = (run.deployment_id or "", key or "")
+        if key is not None and whole in tables.keys:
             raise KeyError("unique: idempotency key of a run")
         tables.runs.put(run.id, run)
         tables.runs.change(run.id, waiting_for=None)
         if key is not None:
-            tables.keys[key] = run.id
+            tables.keys[whole] = run.id
         return True
 
     def insert_subflow(self, run: FlowRun) -> bool:
@@ -46,8 +47,8 @@ class Runs(Room):
     def flow_run(self, run_id: str) -> FlowRun | None:
         return self._tables.runs.find(run_id)
 
-    def run_of_key(self, idempotency_key: str) -> FlowRun | None:
-        return self.flow_run(self._tables.keys.get(idempotency_key, ""))
+    def run_of_key(self, deployment_id: str, idempotency_key: str) -> FlowRun | None:
+        return self.flow_run(self._tables.keys.get((deployment_id, idempotency_key), ""))
 
     def flow_runs(self, which: RunFilter) -> list[FlowRun]:
         found = [
@@ -140,6 +141,32 @@ class Runs(Room):
 
     def rename_run(self, run_id: str, name: str) -> None:
         self._tables.runs.change(run_id, name=name)
+
+    def move_run(self, run_id: str, pool: str, queue: str, lane: str) -> None:
+        self._tables.runs.change(run_id, pool=pool, queue=queue, lane=lane)
+
+    def delete_run(self, run_id: str) -> None:
+        gone = {run_id}
+        grown = True
+        while grown:
+            inner = {
+                run.id
+                for run in self._tables.runs.values()
+                if run.parent_run_id in gone and run.deployment_id is None
+            }
+            grown = not inner <= gone
+            gone |= inner
+        tables = self._tables
+        for one in gone:
+            tables.runs.pop(one, None)
+        for state in [key for key in tables.states if key[0] in gone]:
+            del tables.states[state]
+        for pause in [key for key in tables.pauses if key[0] in gone]:
+            del tables.pauses[pause]
+        for number in [number for number, entry in tables.logs.items() if entry[0] in gone]:
+            del tables.logs[number]
+        for task in [task for task in tables.task_runs.values() if task.flow_run_id in gone]:
+            del tables.task_runs[task.id]
 
     def set_lane(self, run_id: str, lane: str) -> None:
         self._tables.runs.change(run_id, lane=lane)

@@ -15,6 +15,7 @@ from stoker.testing.memory.events import Events
 from stoker.testing.memory.hosts import Hosts
 from stoker.testing.memory.leases import Leases
 from stoker.testing.memory.limits import Limits
+from stoker.testing.memory.pauses import Pauses
 from stoker.testing.memory.queues import Queues
 from stoker.testing.memory.retention import Retention
 from stoker.testing.memory.runs import Runs
@@ -40,6 +41,7 @@ class MemoryRecords(
     Servers,
     Retention,
     CensusTaker,
+    Pauses,
 ):
     """`Records` over tables in memory."""
 

@@ -14,6 +14,7 @@ from stoker.domain.deployments import Deployment
 from stoker.domain.events import Event
 from stoker.domain.hosts import Host, HostZygote
 from stoker.domain.leases import Lease
+from stoker.domain.pauses import Pause
 from stoker.domain.pools import Worker, WorkPool, WorkQueue
 from stoker.domain.rollups import Rollup, RollupKey
 from stoker.domain.runs import FlowRun, StoredLogLine, TaskRun
@@ -73,7 +74,8 @@ class Tables(Struct, kw_only=True):
     """All tables. A transaction that fails is undone by the copy from before it."""
 
     runs: Table[str, FlowRun] = field(default_factory=Table[str, FlowRun])
-    keys: Table[str, str] = field(default_factory=Table[str, str])
+    keys: Table[tuple[str, str], str] = field(default_factory=Table[tuple[str, str], str])
+    pauses: Table[tuple[str, str], Pause] = field(default_factory=Table[tuple[str, str], Pause])
     seqs: Table[str, int] = field(default_factory=Table[str, int])
     states: Table[tuple[str, int], StateRecord] = field(
         default_factory=Table[tuple[str, int], StateRecord]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from stoker.domain.runs import LogLine, StoredLogLine, TaskRun
+from stoker.domain.states import StateRecord
 from stoker.testing.memory.tables import Room, copies
 
 
@@ -22,6 +23,11 @@ class Traces(Room):
                     started=run.started,
                     ended=run.ended,
                 )
+
+    def end_task_runs(self, flow_run_id: str, state: StateRecord) -> None:
+        for run in list(self._tables.task_runs.values()):
+            if run.flow_run_id == flow_run_id and run.ended is None:
+                self._tables.task_runs.change(run.id, state=state, ended=state.at)
 
     def task_runs(self, flow_run_id: str) -> list[TaskRun]:
         found = [run for run in self._tables.task_runs.values() if run.flow_run_id == flow_run_id]

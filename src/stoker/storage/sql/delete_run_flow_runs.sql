@@ -1,0 +1,9 @@
+-- Delete what a run and the runs in its process have in `flow_runs`.
+WITH RECURSIVE gone (id) AS (
+    SELECT id FROM flow_runs WHERE id = ?
+    UNION
+    SELECT flow_runs.id FROM flow_runs
+    JOIN gone ON flow_runs.parent_run_id = gone.id
+    WHERE flow_runs.deployment_id IS NULL
+)
+DELETE FROM flow_runs WHERE id IN (SELECT id FROM gone)

@@ -1,0 +1,2 @@
+-- Forget the pauses of a run.
+DELETE FROM pauses WHERE run_id = ?

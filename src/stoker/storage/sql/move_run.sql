@@ -1,0 +1,2 @@
+-- Where a run that is to begin again executes.
+UPDATE flow_runs SET pool = ?, queue = ?, lane = ? WHERE id = ?

@@ -150,7 +150,7 @@ def test_a_backup_under_load_is_sound_and_a_server_goes_on_from_it(own, tmp_path
     assert file.stat().st_mode & 0o777 == 0o600
 
     restored = own.create_database() if into == "postgres" else ""
-    settings = {"database_url": restored, "lease": 1.5, "heartbeat": 0.3, "sweep": 0.3}
+    settings = {"database_url": restored, "lease": 5, "heartbeat": 0.5, "sweep": 0.5}
     second = Harness(tmp_path / "second", settings)
     try:
         second.cli("database", "restore", str(file))

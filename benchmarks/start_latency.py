@@ -4,16 +4,22 @@ Hot, on a kept connection, pandas imported in the zygote, one run at a time; and
 file that is not safe to fork, whose processes are spawned ahead (`hot_start_spawned`).
 `hot_start_own_host` is with `isolation="host"`, each run as soon as a host is ready for it. The
 floor is an HTTP round trip, a commit and a hand-off over a socket pair.
+
+With Postgres there are two servers: `hot_start_postgres` is of runs that are posted to the one that
+holds the host's socket, `hot_start_postgres_remote` of those that are posted to the other one.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from support import floor
+from support.databases import DATABASES, database
 from support.report import Options, Row, benchmark
 from support.stack import ONE_HOST, SPARES, await_spare, deploy, scratch, stack, warm_up
 
 from stoker import run_deployment
+from stoker.testing import Harness
+from stoker.testing.local import result_of
 
 OWN_HOSTS = 50
 """Hosts that are used up for that at the most: each imports pandas anew."""
@@ -21,6 +27,17 @@ OWN_HOSTS = 50
 
 def measure(options: Options) -> Iterator[Row]:
     """Measure Stoker, the floor, and the peers."""
+    if "postgres" in options.databases:
+        with database("postgres") as one:
+            near, far = replica_starts(options, one.settings)
+        yield Row("stoker", "hot_start_postgres", "ms", milliseconds(near))
+        yield Row("stoker", "hot_start_postgres_remote", "ms", milliseconds(far))
+    if "sqlite" in options.databases:
+        yield from embedded(options)
+
+
+def embedded(options: Options) -> Iterator[Row]:
+    """Measure one server on SQLite, the floor, and the peers."""
     yield Row("stoker", "hot_start", "ms", milliseconds(hot_starts(options)))
     spawned = hot_starts(options, "unsafe.py", "clock_unsafe")
     yield Row("stoker", "hot_start_spawned", "ms", milliseconds(spawned))
@@ -48,6 +65,25 @@ def hot_starts(options: Options, file: str = "flows.py", function: str = "clock"
     return samples
 
 
+def replica_starts(options: Options, settings: Mapping[str, object]) -> tuple[list[int], list[int]]:
+    """Start runs at the server that holds the host, and at the other; in turn, one by one."""
+    near: list[int] = []
+    far: list[int] = []
+    with stack(ONE_HOST, settings) as running, scratch() as folder:
+        deployment = deploy(running, "flows.py", "clock")
+        with Harness(folder, settings) as other:
+            other.start_server()
+            for harness in (running, other):
+                warm_up(harness, deployment, options.warmup)
+            for _ in range(options.n):
+                for harness, samples in ((running, near), (other, far)):
+                    started = time.monotonic_ns()
+                    run = harness.start(deployment)
+                    value = result_of(harness.wait(run))
+                    samples.append(value - started)
+    return near, far
+
+
 def own_host_starts(options: Options) -> list[int]:
     """Start runs with a host each, when a host is ready; the next one is launched meanwhile."""
     samples: list[int] = []
@@ -67,4 +103,4 @@ def milliseconds(nanoseconds: list[int]) -> list[float]:
 
 
 if __name__ == "__main__":
-    benchmark(measure, __doc__, n=200, warmup=20, counts="runs")
+    benchmark(measure, __doc__, n=200, warmup=20, counts="runs", databases=DATABASES)

@@ -141,7 +141,8 @@ class Installed:
         self._replace("__init__.py", '__version__ = "', '__version__ = "99.')
         self._replace("host/control.py", "tag=True", "tag=str.upper")
         if wire:
-            self._replace("wire/host.py", "WIRE_VERSION = 1", "WIRE_VERSION = 2")
+            self._replace("wire/versions.py", "WIRE_VERSION = 1", "WIRE_VERSION = 2")
+            self._replace("wire/versions.py", "OLDEST_VERSION = 1", "OLDEST_VERSION = 2")
 
     def _replace(self, file: str, old: str, new: str) -> None:
         path = self._package / file

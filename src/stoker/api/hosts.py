@@ -43,7 +43,7 @@ from stoker.services.registering import NotYet
 from stoker.services.unit import ReadyHost, Unit
 from stoker.services.warming import wanted_codes
 from stoker.wire.host import (
-    WIRE_VERSION,
+    FROM_HOST,
     Assign,
     AssignAck,
     CancelRun,
@@ -71,6 +71,7 @@ from stoker.wire.host import (
     ZygoteChanged,
     encode,
 )
+from stoker.wire.versions import WIRE_VERSION, common_version
 
 logger = logging.getLogger("stoker.server")
 
@@ -125,6 +126,7 @@ async def host_socket(socket: Socket, context: NamedDependency[Context]) -> None
     await converse(
         socket,
         _decode,
+        FROM_HOST,
         lambda outgoing: HostConversation(context, SocketHostLink(outgoing)),
     )
 
@@ -205,7 +207,8 @@ class HostConversation:
         return None
 
     async def _hello(self, hello: HostHello) -> bool:
-        if hello.wire_version != WIRE_VERSION:
+        version = common_version(hello.wire_version, hello.wire_oldest)
+        if version is None:
             reason = f"it speaks version {hello.wire_version}, the server {WIRE_VERSION}"
             # It may have runs from before an upgrade: they go on to their end.
             drain = await self._dispatcher.transact(
@@ -237,7 +240,9 @@ class HostConversation:
             return False
         self._host = host
         self._dispatcher.connect(host.id, self._link, self._connection)
-        welcome = HostWelcome(heartbeat=self._context.heartbeat, terms=self._terms, warm=codes)
+        welcome = HostWelcome(
+            heartbeat=self._context.heartbeat, terms=self._terms, warm=codes, wire_version=version
+        )
         self._link.send(welcome)
         if host.state is HostState.DRAINING and not host.once:
             self._link.drain()

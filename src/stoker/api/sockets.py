@@ -1,6 +1,7 @@
 """Conversations over a WebSocket, whose messages are sent in order by a task of their own."""
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
@@ -8,6 +9,10 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 from litestar.connection import WebSocket
 from litestar.exceptions import WebSocketDisconnect
+
+from stoker.wire.versions import unknown_tag
+
+logger = logging.getLogger("stoker.server")
 
 M = TypeVar("M")
 
@@ -75,12 +80,14 @@ class Conversation(Protocol[M]):
 async def converse(
     socket: Socket,
     decode: Callable[[bytes], M],
+    known: frozenset[str],
     conversation_of: Callable[[Outgoing], Conversation[M]],
 ) -> None:
     """Hold a conversation until one side ends it.
 
     Its first message must come soon, be short, and be one that can be read. Of later ones that
-    cannot be read, what can is taken, and the others are dropped.
+    cannot be read, what can is taken, and the others are dropped; those whose tags are not
+    ``known`` are a newer peer's, and passed over.
     """
     await socket.accept()
     outgoing = Outgoing(socket)
@@ -93,6 +100,10 @@ async def converse(
             try:
                 message = decode(data)
             except UNREADABLE as error:
+                tag = unknown_tag(data, known)
+                if tag is not None:
+                    logger.info("a newer peer's message %r is passed over", tag)
+                    continue
                 message = conversation.salvage(data, error)
             going = message is None or await conversation.take(message)
         outgoing.close()

@@ -19,8 +19,9 @@ from stoker.services import launching, registering
 from stoker.services.intake import take_in
 from stoker.services.lookup import need_pool
 from stoker.services.unit import Unit
-from stoker.wire.host import WIRE_VERSION
+from stoker.wire.versions import WIRE_VERSION, common_version
 from stoker.wire.worker import (
+    FROM_WORKER,
     EndHost,
     FromWorker,
     HostLaunched,
@@ -66,6 +67,7 @@ async def worker_socket(socket: Socket, context: NamedDependency[Context]) -> No
     await converse(
         socket,
         _decode,
+        FROM_WORKER,
         lambda outgoing: _Conversation(context, SocketWorkerLink(outgoing)),
     )
 
@@ -115,7 +117,8 @@ class _Conversation:
         return found if isinstance(found, SpooledFrames) else None
 
     async def _hello(self, hello: WorkerHello) -> bool:
-        if hello.wire_version != WIRE_VERSION:
+        version = common_version(hello.wire_version, hello.wire_oldest)
+        if version is None:
             reason = (
                 f"it speaks version {hello.wire_version}, the server {WIRE_VERSION}; where Stoker "
                 "was upgraded, start it again"
@@ -148,7 +151,10 @@ class _Conversation:
             return False
         self._worker = worker
         welcome = WorkerWelcome(
-            heartbeat=self._context.heartbeat, fence_after=pool.fence_after, pool_type=pool.type
+            heartbeat=self._context.heartbeat,
+            fence_after=pool.fence_after,
+            pool_type=pool.type,
+            wire_version=version,
         )
         self._link.send(welcome)
         self._provisioner.add_worker(worker, self._link)

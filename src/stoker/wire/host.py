@@ -9,22 +9,23 @@ from stoker.domain.jobs import Job
 from stoker.domain.pools import HostTerms
 from stoker.domain.reports import Frame
 from stoker.domain.requests import Request
-
-WIRE_VERSION = 1
-"""Grows with each change that an older peer would not understand."""
-
+from stoker.wire.versions import WIRE_VERSION, tags_of
 
 # From the host.
 
 
 class HostHello(Struct, tag="hello", kw_only=True):
-    """First message of a host on a connection. ``version`` is its Stoker's."""
+    """First message of a host on a connection. ``version`` is its Stoker's.
+
+    It speaks the wire versions from ``wire_oldest`` (0: no other) to ``wire_version``.
+    """
 
     host_id: str
     token: str
     process: ProcessIdentity
     slots: int
     wire_version: int = WIRE_VERSION
+    wire_oldest: int = 0
     version: str = ""
 
 
@@ -132,12 +133,13 @@ FromHost = (
 class HostWelcome(Struct, tag="welcome", kw_only=True):
     """The host is known. ``warm`` are the codes whose zygotes it should hold, most wanted first.
 
-    ``heartbeat`` is in seconds.
+    ``heartbeat`` is in seconds. ``wire_version`` is the one that is spoken from here on.
     """
 
     heartbeat: float
     terms: HostTerms
     warm: list[Code]
+    wire_version: int = 1
 
 
 class HostRefused(Struct, tag="refused", kw_only=True):
@@ -247,6 +249,9 @@ class OpaqueFrames(Struct, tag="frames", kw_only=True):
     batch: int
     frames: list[OpaqueFrame]
 
+
+FROM_HOST, TO_HOST = tags_of(FromHost), tags_of(ToHost)
+"""Tags of the messages that this version knows."""
 
 encode = msgspec.msgpack.Encoder().encode
 """Encode any message of this module."""

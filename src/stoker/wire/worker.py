@@ -6,7 +6,8 @@ from msgspec import Struct, field
 from stoker.domain.hosts import HostOrder, ProcessIdentity
 from stoker.domain.pools import Machine
 from stoker.domain.reports import Frame
-from stoker.wire.host import WIRE_VERSION, OpaqueFrame
+from stoker.wire.host import OpaqueFrame
+from stoker.wire.versions import WIRE_VERSION, tags_of
 
 # From the worker.
 
@@ -14,7 +15,8 @@ from stoker.wire.host import WIRE_VERSION, OpaqueFrame
 class WorkerHello(Struct, tag="hello", kw_only=True):
     """First message of a worker on a connection.
 
-    ``launched`` are the hosts that it launched itself and that live.
+    ``launched`` are the hosts that it launched itself and that live. It speaks the wire versions
+    from ``wire_oldest`` (0: no other) to ``wire_version``.
     """
 
     worker_id: str
@@ -26,6 +28,7 @@ class WorkerHello(Struct, tag="hello", kw_only=True):
     process: ProcessIdentity
     launched: list[str] = field(default_factory=list[str])
     wire_version: int = WIRE_VERSION
+    wire_oldest: int = 0
 
 
 class WorkerHeartbeat(Struct, tag="heartbeat", kw_only=True):
@@ -74,11 +77,15 @@ FromWorker = (
 
 
 class WorkerWelcome(Struct, tag="welcome", kw_only=True):
-    """The worker is known. ``heartbeat`` and ``fence_after`` are in seconds."""
+    """The worker is known. ``heartbeat`` and ``fence_after`` are in seconds.
+
+    ``wire_version`` is the one that is spoken from here on.
+    """
 
     heartbeat: float
     fence_after: float
     pool_type: str
+    wire_version: int = 1
 
 
 class WorkerRefused(Struct, tag="refused", kw_only=True):
@@ -105,6 +112,9 @@ class EndHost(Struct, tag="end_host", kw_only=True):
 
 
 ToWorker = WorkerWelcome | WorkerRefused | Orders | EndHost
+
+FROM_WORKER, TO_WORKER = tags_of(FromWorker), tags_of(ToWorker)
+"""Tags of the messages that this version knows."""
 
 encode = msgspec.msgpack.Encoder().encode
 """Encode any message of this module."""

@@ -24,6 +24,7 @@ from stoker.ports.clock import Clock
 from stoker.ports.launcher import HostConfig, Launcher, OnExit
 from stoker.process_identity import identify
 from stoker.wire import worker as wire
+from stoker.wire.versions import OLDEST_VERSION, unknown_tag
 from stoker.worker.fleet import Fleet
 from stoker.worker.old_logs import remove_old_logs
 
@@ -214,6 +215,7 @@ class Worker:
             machine=me.machine,
             process=me,
             launched=self._fleet.launched if self._fleet is not None else [],
+            wire_oldest=OLDEST_VERSION,
         )
         await connection.send(wire.encode(hello))
         async with asyncio.timeout(ANSWER_TIME):
@@ -278,6 +280,10 @@ class Worker:
             try:
                 message = decode(data if isinstance(data, bytes) else b"")
             except msgspec.MsgspecError as error:
+                tag = unknown_tag(data if isinstance(data, bytes) else b"", wire.TO_WORKER)
+                if tag is not None:
+                    logger.info("a newer server's message %r is passed over", tag)
+                    continue
                 logger.error("the server said what cannot be read: %s", error)
                 continue
             if isinstance(message, wire.Orders):

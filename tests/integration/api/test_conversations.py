@@ -16,6 +16,7 @@ from stoker.domain.runs import FlowRun, LogLine, TaskRun
 from stoker.domain.states import StateRecord, StateType
 from stoker.wire import host as wire
 from stoker.wire import worker as worker_wire
+from stoker.wire.versions import OLDEST_VERSION, WIRE_VERSION
 
 
 def line(text: str) -> Logged:
@@ -123,7 +124,7 @@ def test_a_wrong_token_or_an_unknown_host_is_refused_for_good(server, worker, ho
         closes(caller)
 
 
-@pytest.mark.parametrize("version", [0, wire.WIRE_VERSION + 1])
+@pytest.mark.parametrize("version", [0, WIRE_VERSION + 1])
 def test_who_speaks_another_version_is_told(server, worker, host, version):
     refused = host("h", wire_version=version).hear(wire.HostRefused)
     assert refused.final
@@ -131,6 +132,21 @@ def test_who_speaks_another_version_is_told(server, worker, host, version):
     assert (
         f"version {version}" in worker(wire_version=version).hear(worker_wire.WorkerRefused).reason
     )
+
+
+def test_who_speaks_newer_versions_too_is_spoken_to_in_the_newest_that_both_know(up, host, worker):
+    newer = {"wire_version": WIRE_VERSION + 5, "wire_oldest": OLDEST_VERSION}
+    _, before = up
+    assert host(before.id, **newer).hear(wire.HostWelcome).wire_version == WIRE_VERSION
+    welcome = worker("newer", **newer).hear(worker_wire.WorkerWelcome)
+    assert welcome.wire_version == WIRE_VERSION
+
+
+def test_what_only_a_newer_peer_knows_is_passed_over(up):
+    _, before = up
+    before.socket.send(msgspec.msgpack.encode({"type": "sing", "song": [1, 2]}))
+    before.say(wire.HostHeartbeat(at=7.0))
+    assert before.hear(wire.HeartbeatAck).at == 7.0
 
 
 def test_a_host_from_before_an_upgrade_of_the_wire_may_end_its_runs(server, up, host):

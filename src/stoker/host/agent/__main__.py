@@ -33,6 +33,7 @@ from stoker.log_lines import formatter
 from stoker.ports.launcher import HostConfig
 from stoker.process_identity import identify, own_environment
 from stoker.wire import host as wire
+from stoker.wire.versions import OLDEST_VERSION
 
 logger = logging.getLogger("stoker.host")
 
@@ -64,6 +65,7 @@ class Agent:
             token=config.token,
             process=identify(),
             slots=config.slots,
+            wire_oldest=OLDEST_VERSION,
             version=__version__,
         )
         self._link = ServerLink(config.api_url, hello, self._outbox, self)

@@ -14,6 +14,7 @@ from stoker.domain.addresses import Rotation, sockets_of
 from stoker.host import linux
 from stoker.host.agent.outbox import Outbox
 from stoker.wire import host as wire
+from stoker.wire.versions import unknown_tag
 
 logger = logging.getLogger("stoker.host")
 
@@ -188,6 +189,10 @@ class ServerLink:
             try:
                 message = decode(data if isinstance(data, bytes) else b"")
             except msgspec.MsgspecError as error:
+                tag = unknown_tag(data if isinstance(data, bytes) else b"", wire.TO_HOST)
+                if tag is not None:
+                    logger.info("a newer server's message %r is passed over", tag)
+                    continue
                 # A connection that is made again would bring it again.
                 logger.error("the server said what cannot be read: %s", error)
                 continue

@@ -139,6 +139,18 @@ def opened_backup(file: Path) -> Generator[sqlite3.Connection]:
             raise Invalid(f"{file} is no backup of Stoker, or damaged")
         connection = prepare(copy, synchronous="OFF")
         try:
+            _forget_servers(connection)
             yield connection
         finally:
             connection.close()
+
+
+def _forget_servers(connection: sqlite3.Connection) -> None:
+    """No server of the backup runs on what is restored.
+
+    The one of a SQLite file has a lease without end: on Postgres it would pass for alive for ever,
+    and its workers for connected; what is ordered of them nobody launches.
+    """
+    for table in ("servers", "leaders"):
+        connection.execute(f'DELETE FROM "{table}"')
+    connection.commit()

@@ -160,7 +160,7 @@ def test_a_backup_under_load_is_sound_and_a_server_goes_on_from_it(own, tmp_path
         store = PostgresStore(restored) if restored else SqliteStore(second.home / "stoker.db")
         try:
             states = store.read(sound).result(30)
-            # On Postgres one with a lease without end would pass for alive, its worker for connected.
+            # Its lease has no end: on Postgres it would pass for alive, its worker for connected.
             assert store.read(lambda records: records.servers()).result(30) == []
         finally:
             store.close()

@@ -157,14 +157,18 @@ def test_deliveries_are_due_until_they_are_done(do, read):
     assert read(lambda records: records.due_deliveries(5.0, 10)) == [two, one]
     assert read(lambda records: records.due_deliveries(5.0, 1)) == [two]
     two.claimed_until = 9.0
-    do(lambda records: records.put_delivery(two))
+    assert do(lambda records: records.change_delivery(two))
     assert read(lambda records: records.due_deliveries(8.0, 10)) == [one]
     assert read(lambda records: records.due_deliveries(9.0, 10)) == [two, one]
     one.state, one.ended, one.error = DeliveryState.DEAD, 9.5, "gone"
-    do(lambda records: records.put_delivery(one))
+    assert do(lambda records: records.change_delivery(one))
     assert read(lambda records: records.next_delivery_due()) == 9.0
     assert read(lambda records: records.due_deliveries(99.0, 10)) == [two]
     assert read(lambda records: records.delivery("d.0")) == one
+    late = a_delivery("d.0", due=50.0)
+    assert not do(lambda records: records.change_delivery(late)), "it is over"
+    assert not do(lambda records: records.change_delivery(a_delivery("d.9"))), "it is forgotten"
+    assert read(lambda records: records.due_deliveries(99.0, 10)) == [two]
 
 
 def test_deliveries_of_an_automation_are_listed_and_its_firings_counted(do, read):

@@ -95,7 +95,7 @@ def test_slot_leases_are_kept_until_they_are_dropped(shop) -> None:
     assert set(shop.do(lambda records: records.limits_of_waiters(NAME, "db"))) == {"db", "other"}
     assert set(shop.do(lambda records: records.waited_limits())) == {(NAME, "db"), (NAME, "other")}
     granted = a_lease("w", place=9, acquired=4.0, run_id="r", attempt=3, host_id=None)
-    shop.do(lambda records: records.put_slot_leases([granted]))
+    shop.do(lambda records: records.grant_slots([granted]))
     assert shop.do(lambda records: records.waited_limits()) == [(NAME, "other")]
     dropped = shop.do(lambda records: records.drop_slots_of_runs(["r"]))
     assert sorted(dropped) == [DroppedSlots("w", NAME, "db"), DroppedSlots("w", NAME, "other")]
@@ -107,6 +107,15 @@ def test_slot_leases_are_kept_until_they_are_dropped(shop) -> None:
     assert shop.do(lambda records: records.drop_slots_of_request("z")) == []
     assert shop.do(lambda records: records.drop_slots_of_script("h")) == [("x", NAME, "db")]
     assert shop.do(lambda records: records.last_place()) == 0
+
+
+def test_slots_that_were_dropped_meanwhile_are_not_granted(shop) -> None:
+    shop.do(lambda records: records.put_slot_leases([a_lease("w"), a_lease("x")]))
+    shop.do(lambda records: records.drop_slots_of_request("w"))
+    both = [a_lease("w", acquired=4.0), a_lease("x", acquired=4.0)]
+    shop.do(lambda records: records.grant_slots(both))
+    left = shop.do(lambda records: records.slot_leases(NAME, "db", 5.0))
+    assert left == [both[1]], "nobody would give back what came back"
 
 
 def put_run(shop, run_id: str = "r", kind: StateType = StateType.RUNNING) -> None:

@@ -45,6 +45,16 @@ def test_who_has_read_an_older_version_changes_nothing(store):
     assert do(store, lambda records: records.schedule("s")).next == 120.0
 
 
+def test_who_has_read_what_was_deleted_meanwhile_does_not_bring_it_back(store):
+    do(store, lambda records: records.put_schedule(a_schedule(next=60.0)))
+    read = do(store, lambda records: records.schedule("s"))
+    do(store, lambda records: records.delete_schedule("s"))
+    assert not do(store, lambda records: records.put_schedule(read))
+    assert do(store, lambda records: records.schedule("s")) is None
+    assert not do(store, lambda records: records.put_backfill(a_backfill(version=3)))
+    assert do(store, lambda records: records.backfill("b")) is None
+
+
 def test_schedules_that_are_due_come_by_their_time(store):
     def work(records):
         for name, at in {"late": 10.0, "later": 20.0, "off": None, "soon": 90.0}.items():

@@ -209,7 +209,7 @@ def grant(unit: Unit, kind: LimitKind, names: Iterable[str]) -> float:
     limits = {name: records.limit(kind, name) for name in connected}
     found = turns({name: one for name, one in limits.items() if one is not None}, leases, unit.now)
     granted = set(found.granted)
-    records.put_slot_leases([one for one in leases if one.id in granted])
+    records.grant_slots([one for one in leases if one.id in granted])
     unit.granted += found.granted
     return found.next
 

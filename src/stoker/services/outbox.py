@@ -60,7 +60,8 @@ def claim(unit: Unit, limit: int, link: Link) -> Claimed:
             continue
         delivery.attempts += 1
         delivery.claimed_until = unit.now + action.timeout + MARGIN
-        records.put_delivery(delivery)
+        if not records.change_delivery(delivery):
+            continue
         claimed.outside.append((delivery, _values(records, delivery, link)))
     return claimed
 
@@ -97,7 +98,7 @@ def failed(unit: Unit, delivery: Delivery, error: StokerError, *, for_good: bool
         return
     delivery.claimed_until = 0.0
     delivery.due = unit.now + pause_before(delivery.attempts)
-    _put(unit, delivery)
+    unit.records.change_delivery(delivery)
     unit.outbox = True
 
 
@@ -117,7 +118,9 @@ def _end(unit: Unit, delivery: Delivery, state: DeliveryState) -> None:
     delivery.ended = unit.now
     if state is DeliveryState.DONE:
         delivery.error = ""
-    else:
+    # A deleted automation's are forgotten, also the one that is just being sent; and a server
+    # that stood still for long must not undo what another one has noted meanwhile.
+    if unit.records.change_delivery(delivery) and state is DeliveryState.DEAD:
         unit.events.append(
             Event(
                 event="automation.action-failed",
@@ -129,15 +132,6 @@ def _end(unit: Unit, delivery: Delivery, state: DeliveryState) -> None:
                 depth=delivery.firing.depth,
             )
         )
-    _put(unit, delivery)
-
-
-def _put(unit: Unit, delivery: Delivery) -> None:
-    # A deleted automation's are forgotten, also the one that is just being sent; and a server
-    # that stood still for long must not undo what another one has noted meanwhile.
-    stored = unit.records.delivery(delivery.id)
-    if stored is not None and stored.state is DeliveryState.PENDING:
-        unit.records.put_delivery(delivery)
 
 
 def _values(records: Records, delivery: Delivery, link: Link) -> Values:

@@ -11,7 +11,7 @@ class ScheduleRecords(Protocol):
     def put_schedule(self, schedule: DeploymentSchedule) -> bool:
         """Store a schedule as the next version of what it was read as; a new one has version 0.
 
-        Returns False, and changes nothing, where somebody else has changed it meanwhile.
+        Returns False, and changes nothing, where somebody else has changed or deleted it meanwhile.
         """
         ...
 

@@ -83,6 +83,18 @@ class Automations(Statements):
             ),
         )
 
+    def change_delivery(self, delivery: Delivery) -> bool:
+        values = {
+            "id": delivery.id,
+            "state": delivery.state,
+            "due": delivery.due,
+            "claimed_until": delivery.claimed_until,
+            "run_id": delivery.run_id,
+            "ended": delivery.ended,
+            "record": to_text(delivery),
+        }
+        return self._do("change_delivery", values).rowcount == 1
+
     def delivery(self, delivery_id: str) -> Delivery | None:
         row = self._one("delivery", delivery_id)
         return _delivery(row[0]) if row else None

@@ -36,6 +36,19 @@ class Limits(Statements):
     def put_slot_leases(self, leases: Sequence[SlotLease]) -> None:
         self._many("put_slot_lease", [_lease_values(lease) for lease in leases])
 
+    def grant_slots(self, leases: Sequence[SlotLease]) -> None:
+        rows: list[dict[str, object]] = [
+            {
+                "id": lease.id,
+                "name": lease.name,
+                "acquired": lease.acquired,
+                "start": lease.drains_from,
+                "end": lease.drained,
+            }
+            for lease in leases
+        ]
+        self._many("grant_slots", rows)
+
     def last_place(self) -> int:
         return self._one("last_place")[0] or 0
 

@@ -15,15 +15,16 @@ class Schedules(Statements):
 
     def put_schedule(self, schedule: DeploymentSchedule) -> bool:
         schedule.version += 1
-        values = (
-            schedule.id,
-            schedule.deployment_id,
-            schedule.slug,
-            schedule.version,
-            schedule.next,
-            to_text(schedule),
-        )
-        return self._do("put_schedule", values).rowcount == 1
+        values = {
+            "id": schedule.id,
+            "deployment": schedule.deployment_id,
+            "slug": schedule.slug,
+            "version": schedule.version,
+            "next": schedule.next,
+            "record": to_text(schedule),
+        }
+        query = "change_schedule" if schedule.version else "put_schedule"
+        return self._do(query, values).rowcount == 1
 
     def delete_schedule(self, schedule_id: str) -> None:
         self._do("delete_schedule", (schedule_id,))
@@ -43,15 +44,16 @@ class Schedules(Statements):
 
     def put_backfill(self, backfill: Backfill) -> bool:
         backfill.version += 1
-        values = (
-            backfill.id,
-            backfill.deployment_id,
-            backfill.key,
-            backfill.version,
-            int(backfill.state == "RUNNING"),
-            to_text(backfill),
-        )
-        return self._do("put_backfill", values).rowcount == 1
+        values = {
+            "id": backfill.id,
+            "deployment": backfill.deployment_id,
+            "key": backfill.key,
+            "version": backfill.version,
+            "running": int(backfill.state == "RUNNING"),
+            "record": to_text(backfill),
+        }
+        query = "change_backfill" if backfill.version else "put_backfill"
+        return self._do(query, values).rowcount == 1
 
     def backfill(self, id_or_key: str) -> Backfill | None:
         row = self._one("backfill", id=id_or_key)

@@ -71,6 +71,13 @@ class Automations(Room):
     def put_delivery(self, delivery: Delivery) -> None:
         self._tables.outbox.put(delivery.id, delivery)
 
+    def change_delivery(self, delivery: Delivery) -> bool:
+        known = self._tables.outbox.get(delivery.id)
+        if known is None or known.state is not DeliveryState.PENDING:
+            return False
+        self._tables.outbox.put(delivery.id, delivery)
+        return True
+
     def delivery(self, delivery_id: str) -> Delivery | None:
         return self._tables.outbox.find(delivery_id)
 

@@ -41,6 +41,17 @@ class Limits(Room):
         for lease in leases:
             self._tables.slots.put((lease.id, lease.name), lease)
 
+    def grant_slots(self, leases: Sequence[SlotLease]) -> None:
+        for lease in leases:
+            known = self._tables.slots.get((lease.id, lease.name))
+            if known is not None and known.acquired is None:
+                self._tables.slots.change(
+                    (lease.id, lease.name),
+                    acquired=lease.acquired,
+                    drains_from=lease.drains_from,
+                    drained=lease.drained,
+                )
+
     def last_place(self) -> int:
         return max((one.place for one in self._tables.slots.values()), default=0)
 

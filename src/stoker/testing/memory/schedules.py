@@ -12,7 +12,7 @@ class Schedules(Room):
     def put_schedule(self, schedule: DeploymentSchedule) -> bool:
         schedule.version += 1
         known = self._tables.schedules.get(schedule.id)
-        if known is not None and known.version != schedule.version - 1:
+        if (known.version if known is not None else -1) != schedule.version - 1:
             return False
         for other in self._tables.schedules.values():
             same = (other.deployment_id, other.slug) == (schedule.deployment_id, schedule.slug)
@@ -50,7 +50,7 @@ class Schedules(Room):
     def put_backfill(self, backfill: Backfill) -> bool:
         backfill.version += 1
         known = self._tables.backfills.get(backfill.id)
-        if known is not None and known.version != backfill.version - 1:
+        if (known.version if known is not None else -1) != backfill.version - 1:
             return False
         for other in self._tables.backfills.values():
             if other.key == backfill.key and other.id != backfill.id:

@@ -28,6 +28,7 @@ def create_pool(unit: Unit, pool: WorkPool) -> WorkPool:
         Conflict: The name is taken.
         Invalid: Its type, name or a knob is impossible.
     """
+    unit.records.lock(f"pool:{pool.name}")
     if unit.records.pool(pool.name) is not None:
         raise Conflict(f"there is a work pool {pool.name!r} already")
     if pool.type not in DEFAULT_TEMPLATES:
@@ -51,6 +52,7 @@ def update_pool(unit: Unit, name: str, changes: Mapping[str, Any]) -> WorkPool:
         NotFound: There is no such pool.
         Invalid: A value is impossible.
     """
+    unit.records.lock(f"pool:{name}")
     pool = need_pool(unit.records, name)
     paused = pool.paused
     for field, value in changes.items():
@@ -77,6 +79,7 @@ def delete_pool(unit: Unit, name: str) -> None:
     Raises:
         Conflict: Deployments or hosts use it.
     """
+    unit.records.lock(f"pool:{name}")
     need_pool(unit.records, name)
     deployments = unit.records.deployments(name)
     if deployments:
@@ -102,6 +105,7 @@ def delete_pool(unit: Unit, name: str) -> None:
 
 def put_queue(unit: Unit, queue: WorkQueue) -> WorkQueue:
     """Create or replace a queue of a pool."""
+    unit.records.lock(f"pool:{queue.pool}")
     need_pool(unit.records, queue.pool)
     check_name(queue.name, "work queue")
     _check_limit(queue.concurrency_limit)

@@ -6,7 +6,7 @@ from msgspec import structs
 
 from stoker.domain.concurrency import LIMIT_MOST, Limit, LimitKind
 from stoker.domain.errors import Conflict, Invalid
-from stoker.services.limiting import COMMANDS, need_limit
+from stoker.services.limiting import COMMANDS, lock, need_limit
 from stoker.services.naming import check_name
 from stoker.services.unit import Unit
 
@@ -18,6 +18,7 @@ def create_limit(unit: Unit, limit: Limit) -> Limit:
         Conflict: The name is taken.
         Invalid: A value is impossible.
     """
+    lock(unit.records, limit.kind, [limit.name])
     if unit.records.limit(limit.kind, limit.name) is not None:
         raise Conflict(
             f"there is a limit {limit.name!r} already; change it with "
@@ -43,6 +44,7 @@ def update_limit(
         NotFound: There is no such limit.
         Invalid: A value is impossible.
     """
+    lock(unit.records, kind, [name])
     limit = need_limit(unit.records, kind, name)
     given = {"slots": slots, "decay": decay, "active": active}
     changes = {key: value for key, value in given.items() if value is not None}

@@ -88,8 +88,9 @@ class Scheduler:
         while True:
             now = self._look_at_clock()
             due, later = await self._dispatcher.read(partial(_look, now))
+            # Also where much is left to do: what is due until the next look was not missed.
+            self._seen = (now, self._clock.boot())
             if not due:
-                self._seen = (now, self._clock.boot())
                 return later
             # In a thread: what a server missed in a month may be millions of occurrences.
             firings = await asyncio.to_thread(_firings, due, now, self._up_since)

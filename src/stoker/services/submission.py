@@ -94,6 +94,8 @@ def submit_occurrences(unit: Unit, found: Sequence[tuple[StartRun, Occurrence]])
         run.schedule_id, run.instant, run.due = occurrence
         runs.append(run)
     unit.records.insert_runs(runs, [None] * len(runs))
+    for run in runs:
+        run_entered(unit, run)
     for run_id, reason in refused.items():
         cancel(unit, run_id, f"it could not be started: {reason}")
     turn_away(unit, [run for run in runs if run.id not in refused])

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from stoker.domain.catching_up import firing
 from stoker.domain.deployments import Parameter
 from stoker.domain.errors import Conflict, Invalid, NotFound
 from stoker.domain.runs import FlowRun
@@ -16,7 +17,7 @@ from stoker.domain.states import StateType
 from stoker.ports.store import RunFilter
 from stoker.services import administration, scheduling
 from stoker.services.dispatcher import Dispatcher
-from stoker.services.scheduler import STILL, Scheduler
+from stoker.services.scheduler import STILL, Scheduler, fire
 
 
 def in_a_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
@@ -163,6 +164,45 @@ async def test_a_late_look_is_no_missed_time(town):
     town.clock.go(9)
     await town.server.once()
     assert town.instants() == [10_010]
+
+
+@in_a_loop
+async def test_what_is_due_while_a_server_catches_up_is_not_missed(town, monkeypatch):
+    town.add(interval=1.0, slug="behind")
+    town.add(interval=10.0, catchup="none", slug="none")
+    quick = town.server._fire
+
+    async def slow(what) -> None:
+        await quick(what)
+        if what.schedule.slug == "behind" and town.clock.now() < 10_026:
+            town.clock.go(8)
+
+    monkeypatch.setattr(town.server, "_fire", slow)
+    town.clock.go(10)
+    await town.server.once()
+    assert [one for one in town.instants() if one % 10 == 0] == [10_010, 10_010, 10_020, 10_020]
+
+
+@in_a_loop
+async def test_its_runs_are_told_of(town):
+    town.add(interval=10.0)
+    await town.pass_time(10)
+    (run,) = town.runs()
+    told = town.world.read(lambda records: records.events_before(2**62, 100))
+    assert [one.event for one in told if one.run_id == run.id] == ["flow-run.Scheduled"]
+
+
+@in_a_loop
+async def test_a_schedule_that_is_deleted_while_it_fires_stays_deleted(town):
+    town.add(interval=10.0, slug="s")
+    town.clock.go(10)
+    due = town.world.read(lambda records: records.schedules_due(town.clock.now(), 5))
+    town.change(scheduling.delete, "s")
+    (what,) = [firing(one, town.clock.now(), 0.0, 100) for one in due]
+    assert what is not None
+    assert town.do(lambda unit: fire(unit, what)) == 0
+    await town.pass_time(50)
+    assert town.instants() == []
 
 
 @in_a_loop
@@ -317,12 +357,12 @@ async def test_one_schedule_that_fails_holds_back_no_other(town, monkeypatch):
     bad = town.world.read(
         lambda records: [one.id for one in records.schedules_due(99_999, 5) if one.slug == "bad"]
     )
-    fire = town.server._fire
+    whole = town.server._fire
 
     async def broken(what) -> None:
         if what.schedule.id in bad:
             raise OSError("no")
-        await fire(what)
+        await whole(what)
 
     monkeypatch.setattr(town.server, "_fire", broken)
     town.clock.go(10)

@@ -7,7 +7,8 @@ from stoker.domain.actions import PauseWorkPool
 from stoker.domain.automations import Automation
 from stoker.domain.events import Event, Resource
 from stoker.domain.triggers import EventTrigger
-from stoker.services.automating import Automator
+from stoker.services import automating
+from stoker.services.automating import READER, Automator
 from stoker.services.automations import create_automation
 from stoker.services.dispatcher import Dispatcher
 from stoker.services.unit import Unit
@@ -45,3 +46,19 @@ def test_each_event_fires_once_however_many_servers_read(postgres_server) -> Non
     for store in stores:
         store.close()
     assert sorted(fired) == sorted(map(str, range(EVENTS)))
+
+
+def test_events_that_no_automation_waits_for_can_be_pruned(store, monkeypatch) -> None:
+    monkeypatch.setattr(automating, "FAR", 3)
+    clock = SystemClock()
+
+    async def main() -> None:
+        server = Dispatcher(store, clock, ack_timeout=5)
+        reader = Automator(server, clock, grace=1)
+        await server.transact(lambda unit: unit.records.move_reader(READER, 1))
+        events = [Event(event="x", at=1.0, resource=Resource("file", str(n))) for n in range(5)]
+        await server.transact(lambda unit: unit.events.extend(events))
+        await reader.once()
+
+    asyncio.run(main())
+    assert store.write(lambda records: records.prune_events(2.0, 100)).result(10) == 4

@@ -22,6 +22,9 @@ READER = "automations"
 PAGE = 500
 """Events, and windows that are over, of one transaction at the most."""
 
+FAR = 20 * PAGE
+"""Events of no concern after which the cursor moves all the same."""
+
 SLOW_POLL = 5.0
 """Seconds between two looks at the least: another server's push may have been lost."""
 
@@ -93,7 +96,9 @@ class Automator:
         automations = enabled(records)
         self._idle = not automations
         if not automations:
-            return False, None
+            # What nobody will look at is behind the cursor, too: it may be pruned.
+            stored = records.reader_position(READER)
+            return stored is not None and horizon - stored > FAR, None
         due = records.next_window_due()
         stored = _position(records, automations)
         position = max(stored, self._read)
@@ -107,7 +112,7 @@ class Automator:
             position = page[-1].id if page else horizon
         self._read = position
         # Far behind, it would have much to read again after a restart.
-        return position - stored > 20 * PAGE, due
+        return position - stored > FAR, due
 
     def _step(self, unit: Unit) -> float | None:
         """See the next events, and then what is over; return when there is more to do."""
@@ -116,6 +121,10 @@ class Automator:
         automations = enabled(records)
         # Both in one transaction: each statement of it sees what was committed before.
         horizon = records.event_horizon()
+        if not automations:
+            stored = records.reader_position(READER) or 0
+            records.move_reader(READER, max(stored, horizon))
+            return None
         position = max(_position(records, automations), self._read)
         events = records.events_after(position, horizon, PAGE)
         take_in(unit, automations, events)

@@ -15,6 +15,8 @@ from stoker.engine.options import labels
 from stoker.engine.parameters import sendable
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from stoker.states import State
 
 __all__ = [
@@ -118,6 +120,7 @@ def run_deployment(
     name: str,
     parameters: Mapping[str, Any] | None = None,
     *,
+    scheduled_time: "datetime | None" = None,
     timeout: float | None = None,
     flow_run_name: str | None = None,
     tags: Iterable[str] = (),
@@ -133,6 +136,8 @@ def run_deployment(
         name: ``"flow/deployment"``, or the deployment's id.
         parameters: Over the deployment's own; what JSON can carry, pydantic models,
             dataclasses, dates and the like included.
+        scheduled_time: From when it may begin; at once by default. One without a time zone is in
+            UTC.
         timeout: Seconds to wait at most, after which the run is returned as it is then; 0 not
             to wait, None to wait for ever.
         flow_run_name: The run's name; a readable one by default.
@@ -146,7 +151,8 @@ def run_deployment(
     Raises:
         ParameterError: A parameter cannot be sent as JSON.
         NotFound: There is no such deployment.
-        Invalid: The parameters' names or the job variables are not the deployment's.
+        Invalid: The parameters' names or the job variables are not the deployment's, or
+            ``scheduled_time`` is before 1970.
         Unavailable: The server cannot be reached.
 
     Example:
@@ -158,6 +164,7 @@ def run_deployment(
     request = _request(
         name,
         parameters,
+        scheduled_time=scheduled_time,
         timeout=timeout,
         flow_run_name=flow_run_name,
         tags=tags,
@@ -175,6 +182,7 @@ async def arun_deployment(
     name: str,
     parameters: Mapping[str, Any] | None = None,
     *,
+    scheduled_time: "datetime | None" = None,
     timeout: float | None = None,
     flow_run_name: str | None = None,
     tags: Iterable[str] = (),
@@ -193,6 +201,7 @@ async def arun_deployment(
         _request(
             name,
             parameters,
+            scheduled_time=scheduled_time,
             timeout=timeout,
             flow_run_name=flow_run_name,
             tags=tags,
@@ -207,6 +216,7 @@ def _request(
     name: str,
     parameters: Mapping[str, Any] | None,
     *,
+    scheduled_time: "datetime | None",
     timeout: float | None,
     flow_run_name: str | None,
     tags: Iterable[str],
@@ -228,8 +238,20 @@ def _request(
         job_variables=dict(job_variables or {}),
         parent_run_id=_parent(as_subflow),
         idempotency_key=idempotency_key,
+        scheduled_time=_instant(scheduled_time, where),
         timeout=timeout,
     )
+
+
+def _instant(given: "datetime | None", where: str) -> float | None:
+    if given is None:
+        return None
+    from datetime import UTC, datetime
+
+    # Users need not heed types.
+    if not isinstance(cast(object, given), datetime):
+        raise TypeError(f"{where}: scheduled_time is a datetime, not {given!r}")
+    return (given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp()
 
 
 def _parent(wanted: bool) -> str | None:

@@ -278,6 +278,8 @@ class Flow(Generic[P, R_co]):
         tags: Iterable[str] = (),
         isolation: str = "fork",
         concurrency_limit: "int | ConcurrencyLimitConfig | None" = None,
+        crash_retries: int = 0,
+        crash_retry_delay: "timedelta | float" = 0.0,
         project: "str | Path | None" = None,
         cron: "str | Iterable[str] | None" = None,
         interval: "timedelta | float | Iterable[timedelta | float] | None" = None,
@@ -298,6 +300,9 @@ class Flow(Generic[P, R_co]):
                 own, launched ahead, used once.
             concurrency_limit: Runs at a time; others wait. With a
                 `stoker.deployments.ConcurrencyLimitConfig` they can be cancelled instead.
+            crash_retries: How often a run is queued again whose process died, or its host: it is
+                called from the start. One that raised, or ran out of memory, is not.
+            crash_retry_delay: Seconds, or a `timedelta`, until it may begin again.
             project: The folder that is first on ``sys.path`` and the working directory of its
                 runs; see `stoker.deployments.project_of` for the default.
             cron: When it is run by itself: one or more cron expressions, in UTC.
@@ -308,7 +313,8 @@ class Flow(Generic[P, R_co]):
                 deployment has stay as they are; ``[]`` removes them.
 
         Raises:
-            Invalid: The flow cannot be found again by its file and name; says why.
+            Invalid: The flow cannot be found again by its file and name, or a number is
+                impossible; says why.
             NotFound: There is no such work pool.
         """
         from stoker.engine import describing
@@ -325,7 +331,8 @@ class Flow(Generic[P, R_co]):
             project=project,
             schedules=_schedules(cron, interval, rrule, schedule, schedules),
         )
-        return describing.put(describing.limited(deployment, concurrency_limit))
+        describing.limited(deployment, concurrency_limit)
+        return describing.put(describing.again(deployment, crash_retries, crash_retry_delay))
 
     def to_deployment(
         self,
@@ -337,6 +344,8 @@ class Flow(Generic[P, R_co]):
         job_variables: dict[str, Any] | None = None,
         isolation: str = "fork",
         concurrency_limit: "int | ConcurrencyLimitConfig | None" = None,
+        crash_retries: int = 0,
+        crash_retry_delay: "timedelta | float" = 0.0,
         project: "str | Path | None" = None,
         cron: "str | Iterable[str] | None" = None,
         interval: "timedelta | float | Iterable[timedelta | float] | None" = None,
@@ -355,6 +364,8 @@ class Flow(Generic[P, R_co]):
             job_variables: What it sets of the base job template, for example ``env``.
             isolation: ``"fork"`` or ``"host"``; see `deploy`.
             concurrency_limit: Runs at a time; see `deploy`.
+            crash_retries: How often a run is queued again that crashed; see `deploy`.
+            crash_retry_delay: Seconds, or a `timedelta`, until it may begin again.
             project: The folder that is first on ``sys.path`` and the working directory of its
                 runs; see `stoker.deployments.project_of` for the default.
             cron: When it is run by itself: one or more cron expressions, in UTC.
@@ -365,7 +376,8 @@ class Flow(Generic[P, R_co]):
                 deployment has stay as they are; ``[]`` removes them.
 
         Raises:
-            Invalid: The flow cannot be found again by its file and name; says why.
+            Invalid: The flow cannot be found again by its file and name, or a number is
+                impossible; says why.
         """
         from stoker.engine import describing
 
@@ -380,7 +392,8 @@ class Flow(Generic[P, R_co]):
             project=project,
             schedules=_schedules(cron, interval, rrule, schedule, schedules),
         )
-        return describing.limited(deployment, concurrency_limit)
+        describing.limited(deployment, concurrency_limit)
+        return describing.again(deployment, crash_retries, crash_retry_delay)
 
     def serve(
         self,
@@ -392,6 +405,8 @@ class Flow(Generic[P, R_co]):
         job_variables: dict[str, Any] | None = None,
         isolation: str = "fork",
         concurrency_limit: "int | ConcurrencyLimitConfig | None" = None,
+        crash_retries: int = 0,
+        crash_retry_delay: "timedelta | float" = 0.0,
         project: "str | Path | None" = None,
         cron: "str | Iterable[str] | None" = None,
         interval: "timedelta | float | Iterable[timedelta | float] | None" = None,
@@ -413,6 +428,8 @@ class Flow(Generic[P, R_co]):
             job_variables: What it sets of the base job template, for example ``env``.
             isolation: ``"fork"`` or ``"host"``; see `deploy`.
             concurrency_limit: Runs at a time; see `deploy`.
+            crash_retries: How often a run is queued again that crashed; see `deploy`.
+            crash_retry_delay: Seconds, or a `timedelta`, until it may begin again.
             project: The folder that its runs import from, and where they start.
             cron: When it is run by itself: one or more cron expressions, in UTC.
             interval: Or seconds, or a `timedelta`, between two runs.
@@ -439,6 +456,8 @@ class Flow(Generic[P, R_co]):
             job_variables=job_variables,
             isolation=isolation,
             concurrency_limit=concurrency_limit,
+            crash_retries=crash_retries,
+            crash_retry_delay=crash_retry_delay,
             project=project,
             cron=cron,
             interval=interval,

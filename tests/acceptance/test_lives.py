@@ -342,6 +342,15 @@ def test_a_crashed_run_that_is_being_cancelled_is_not_queued_again(
     assert (ended.state.name, ended.attempt) == ("Cancelled", 1)
 
 
+def test_a_deployment_says_what_becomes_of_crashed_runs(stoker: Harness) -> None:
+    options = ("--crash-retries", "2", "--crash-retry-delay", "1m")
+    stoker.cli("deploy", f"{PROJECT / 'lives.py'}:fails_first", "-n", "again", *options)
+    found = stoker.api.deployment("fails-first/again")
+    assert (found.crash_retries, found.crash_retry_delay) == (2, 60.0)
+    shown = stoker.cli("deployment", "inspect", "fails-first/again").stdout
+    assert "a run that crashes begins again, 2 times, 1 min" in shown
+
+
 def fragile(stoker: Harness, **options: object) -> None:
     """Deploy ``fragile/test`` anew."""
     file = PROJECT / "lives.py"

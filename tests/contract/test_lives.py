@@ -135,6 +135,20 @@ def test_a_run_is_moved(put, do):
     assert (run.pool, run.queue, run.lane) == ("p2", "q2", "l2")
 
 
+def test_runs_that_are_shelved(put, do):
+    put(
+        a_run("queued", queued=True),
+        a_run("later", queued=False),
+        a_run("paused", S.PAUSED, "Paused", host_id="h"),
+        a_run("suspended", S.PAUSED, "Suspended"),
+        a_run("suspending", S.PAUSED, "Suspending", host_id="h"),
+        a_run("other", S.PAUSED, "Suspended", deployment_id="e"),
+        a_run("over", S.COMPLETED),
+    )
+    found = do(lambda records: records.shelved_runs("d"))
+    assert {run.id for run in found} == {"later", "suspended", "suspending"}
+
+
 def test_a_deleted_run_leaves_nothing_behind(put, do):
     put(
         a_run("r", S.COMPLETED),

@@ -64,7 +64,7 @@ ARGUMENTS: dict[str, list[Any] | dict[str, Any]] = {
     "move_group": [1.0, "r1", "p1", "l1", "q", "d1", 0],
     # Changes of state.
     "flow_run": ["r5"],
-    "run_of_key": ["k5"],
+    "run_of_key": ["d5", "k5"],
     "drop_lease": {"run": "r5"},
     "unblock_freed": {"run": "r5"},
     "inherit_keys": {"run": "r5"},
@@ -76,6 +76,7 @@ ARGUMENTS: dict[str, list[Any] | dict[str, Any]] = {
     # The schedule.
     "promote": [1.0],
     "next_due": [],
+    "shelved_runs": {"deployment": "d5"},
     "open_occurrences": ["s5"],
     "queued_occurrences": ["s5"],
     # The lists.

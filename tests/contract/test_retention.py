@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from stoker.domain.anatomy import StartAnatomy
+from stoker.domain.pauses import Pause
 from stoker.domain.rollups import Rollup
 from stoker.domain.runs import FlowRun, LogLine, TaskRun
 from stoker.domain.states import ResultRecord, StateRecord, StateType
@@ -58,6 +59,7 @@ class Shop:
                 state=state(StateType.COMPLETED, begun),
             )
             unit.records.put_task_runs([task])
+            unit.records.put_pause(Pause(run_id=run_id, key="k"))
             if ended is None:
                 return
             result = ResultRecord("json", file=file) if file else None
@@ -101,6 +103,8 @@ def test_old_runs_go_with_all_that_they_left_and_young_ones_stay(shop) -> None:
         assert len(shop.do(lambda unit, id=id: unit.records.task_runs(id))) == number
     assert shop.do(lambda unit: unit.records.states("a")) == []
     assert shop.do(lambda unit: unit.records.states("c"))
+    assert shop.do(lambda unit: unit.records.pause("a", "k")) is None
+    assert shop.do(lambda unit: unit.records.pause("c", "k")) is not None
     assert shop.do(lambda unit: prune_runs(unit, NOW - 2 * DAY)) == Pruned()
 
 

@@ -4,6 +4,7 @@ import click
 
 from stoker.cli.context import open_api, values
 from stoker.cli.output import as_json, print_json
+from stoker.cli.times import seconds_of
 from stoker.domain.deployments import ISOLATIONS, CollisionStrategy, ConcurrencyLimitConfig
 
 
@@ -45,6 +46,19 @@ from stoker.domain.deployments import ISOLATIONS, CollisionStrategy, Concurrency
     help="What becomes of a new run where that many are there: it waits, or is cancelled.",
 )
 @click.option(
+    "--crash-retries",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="How often a run begins again whose process died, or its host.",
+)
+@click.option(
+    "--crash-retry-delay",
+    default="0",
+    metavar="SPAN",
+    help="How long it waits first, for example 30s or 5m; not at all by default.",
+)
+@click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     help="Seconds that a run may take, with 2 more to clean up; the flow's own by default.",
@@ -66,6 +80,8 @@ def deploy(
     isolation: str,
     concurrency_limit: int | None,
     collision_strategy: str,
+    crash_retries: int,
+    crash_retry_delay: str,
     timeout: float | None,
     project: str | None,
     as_json: bool,
@@ -79,6 +95,7 @@ def deploy(
         file, function = entrypoint, ""
     parameters = values(pairs, "--param")
     job_variables = values(variables, "--job-variable")
+    delay = seconds_of(crash_retry_delay, "--crash-retry-delay")
     with open_api() as api:
         # The user's file is imported only when there is a server to tell.
         api.pool(pool)
@@ -100,6 +117,7 @@ def deploy(
             from stoker.engine.describing import limited
 
             limited(found, ConcurrencyLimitConfig(concurrency_limit, collision_strategy))
+        found.crash_retries, found.crash_retry_delay = crash_retries, delay
         if timeout is not None:
             found.timeout = timeout
         stored = api.put_deployment(found)

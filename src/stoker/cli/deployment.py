@@ -136,6 +136,7 @@ def inspect(name: str, as_json: bool) -> None:
             ("Timeout", duration(found.timeout)),
             ("Isolation", found.isolation),
             ("Limit", _limit(found)),
+            ("Crashes", _crashes(found)),
             ("Created", clock(found.created)),
             ("Updated", clock(found.updated)),
             ("Schedules", "\n".join(map(summary, schedules)) or None),
@@ -159,6 +160,14 @@ def _limit(found: Deployment) -> str | None:
     if found.concurrency_limit is None:
         return None
     return f"{found.concurrency_limit} at a time, {found.collision_strategy}"
+
+
+def _crashes(found: Deployment) -> str | None:
+    if not found.crash_retries:
+        return None
+    times = "once" if found.crash_retries == 1 else f"{found.crash_retries} times"
+    after = f", {duration(found.crash_retry_delay)} later" if found.crash_retry_delay else ""
+    return f"a run that crashes begins again, {times}{after}"
 
 
 def _signature(signature: list[Parameter] | None) -> str:

@@ -35,6 +35,8 @@ Key = tuple[StateType, Command]
 
 SUSPENDING = "Suspending"
 """Name of a paused run whose process is being ended."""
+AWAITING_CRASH_RETRY = "AwaitingCrashRetry"
+"""Name of a scheduled run whose last attempt was lost."""
 LATE = "Late"
 """Name of a scheduled run that has waited too long for a slot."""
 
@@ -57,9 +59,9 @@ TABLE: dict[Key, Row] = {
     (S.RUNNING, Command.CRASH): (S.CRASHED, "Crashed"),
     (S.PAUSED, Command.CRASH): (S.CRASHED, "Crashed"),
     (S.CANCELLING, Command.CRASH): (S.CANCELLED, "Cancelled"),
-    (S.PENDING, Command.RECOVER): (S.SCHEDULED, "AwaitingCrashRetry"),
-    (S.RUNNING, Command.RECOVER): (S.SCHEDULED, "AwaitingCrashRetry"),
-    (S.PAUSED, Command.RECOVER): (S.SCHEDULED, "AwaitingCrashRetry"),
+    (S.PENDING, Command.RECOVER): (S.SCHEDULED, AWAITING_CRASH_RETRY),
+    (S.RUNNING, Command.RECOVER): (S.SCHEDULED, AWAITING_CRASH_RETRY),
+    (S.PAUSED, Command.RECOVER): (S.SCHEDULED, AWAITING_CRASH_RETRY),
     (S.RUNNING, Command.PAUSE): (S.PAUSED, "Paused"),
     (S.PENDING, Command.SUSPEND): (S.PAUSED, SUSPENDING),
     (S.RUNNING, Command.SUSPEND): (S.PAUSED, SUSPENDING),

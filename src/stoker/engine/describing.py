@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Mapping
+from math import inf
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ from stoker.engine.parameters import ParameterError, sendable
 
 if TYPE_CHECKING:
     import ast
+    from datetime import timedelta
 
     from stoker.flows import Flow
 
@@ -109,6 +111,28 @@ def limited(deployment: Deployment, given: int | ConcurrencyLimitConfig | None) 
         ) from None
     deployment.concurrency_limit = config.limit
     deployment.collision_strategy = strategy
+    return deployment
+
+
+def again(deployment: Deployment, retries: int, delay: "timedelta | float") -> Deployment:
+    """Say how often runs of a deployment are queued again that crashed, and return it.
+
+    Args:
+        deployment: The deployment.
+        retries: How often.
+        delay: Seconds until such a run may begin again.
+
+    Raises:
+        Invalid: One of them is below zero, or the delay has no end.
+    """
+    seconds = float(delay) if isinstance(delay, int | float) else delay.total_seconds()
+    if retries < 0 or not 0 <= seconds < inf:
+        raise Invalid(
+            "crash_retries and crash_retry_delay are 0 or more; "
+            f"they are {retries} and {seconds:g} s"
+        )
+    deployment.crash_retries = retries
+    deployment.crash_retry_delay = seconds
     return deployment
 
 

@@ -15,7 +15,7 @@ from stoker.domain.templates import DEFAULT_TEMPLATES, code_of, lane_of, resolve
 from stoker.services import backfilling, lending, scheduling
 from stoker.services.cancelling import cancel
 from stoker.services.happening import deployment_told, pool_told, queue_told
-from stoker.services.lookup import need_deployment, need_pool, need_queues
+from stoker.services.lookup import need_deployment, need_pool, need_queues, need_run
 from stoker.services.naming import check_name
 from stoker.services.registering import drain, lost
 from stoker.services.unit import Unit
@@ -163,7 +163,9 @@ def put_deployment(unit: Unit, deployment: Deployment) -> Deployment:
 
 
 def delete_deployment(unit: Unit, name: str) -> None:
-    """Forget a deployment, and cancel its queued runs.
+    """Forget a deployment, and cancel its runs that are queued, suspended, or for later.
+
+    Those that execute go on.
 
     Raises:
         NotFound: There is no such deployment.
@@ -171,7 +173,9 @@ def delete_deployment(unit: Unit, name: str) -> None:
     deployment = need_deployment(unit.records, name)
     scheduling.delete_all(unit, deployment)
     backfilling.cancel_all(unit, deployment)
-    unit.records.lock(f"pool:{deployment.pool}")
+    shelved = unit.records.shelved_runs(deployment.id)
+    pools = {deployment.pool} | {run.pool for run in shelved if run.pool is not None}
+    unit.records.lock(*(f"pool:{name}" for name in pools))
     unit.records.delete_deployment(deployment.id)
     unit.records.unblock(deployment.id)
     deployment_told(unit, deployment, "deleted")
@@ -180,6 +184,10 @@ def delete_deployment(unit: Unit, name: str) -> None:
         for run in queued:
             if run.deployment_id == deployment.id:
                 cancel(unit, run.id, "its deployment was deleted")
+    for run in shelved:
+        # The end of one of them may have ended another, which it waited for.
+        if not need_run(unit.records, run.id).state.is_terminal:
+            cancel(unit, run.id, "its deployment was deleted")
     unit.demand.add(deployment.pool)
 
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from stoker.domain.hosts import HostState
 from stoker.domain.leases import has_room
 from stoker.domain.pools import Worker
 from stoker.domain.runs import FlowRun
 from stoker.domain.states import StateType
+from stoker.domain.transitions import AWAITING_CRASH_RETRY, SUSPENDING
 from stoker.ports.store import Records
 
 
@@ -30,9 +32,31 @@ def explain(records: Records, run: FlowRun, outlook: Outlook, now: float) -> str
     """Say in one line why a run has not started yet; None where it has."""
     if run.state.type is StateType.PENDING:
         return "its host is importing its code or about to start it"
+    if run.state.type is StateType.PAUSED:
+        return _paused(run)
     if run.state.type is not StateType.SCHEDULED or run.pool is None:
         return None
+    if not run.queued and run.due > now:
+        return _for_later(run)
     return _held_back(records, run) or _no_slot(records, run, outlook, now)
+
+
+def _paused(run: FlowRun) -> str:
+    if run.state.name == SUSPENDING:
+        return "its process is being ended; then it is suspended"
+    what = "suspended: it has given back its slot" if run.host_id is None else "paused"
+    end = "" if run.paused_until is None else f"; it fails at {_time(run.paused_until)} otherwise"
+    return f"it is {what}; `stoker flow-run resume {run.id}` lets it go on{end}"
+
+
+def _for_later(run: FlowRun) -> str:
+    if run.state.name == AWAITING_CRASH_RETRY:
+        return f"attempt {run.attempt} crashed; the next one may begin at {_time(run.due)}"
+    return f"it is for later; it may begin at {_time(run.due)}"
+
+
+def _time(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _held_back(records: Records, run: FlowRun) -> str | None:

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Generator
-from datetime import date
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,7 @@ def write(tmp_path: Path) -> Generator[Callable[..., Path]]:
 
 
 ETL = """
-from datetime import date
+from datetime import UTC, date, datetime, timedelta, timezone
 from stoker import flow
 
 @flow(timeout_seconds=60)
@@ -97,6 +97,32 @@ def test_a_run_is_asked_for_and_waited_for_in_one_request(backend: RecordingBack
     assert (run.flow_name, dict(run.parameters), run.tags) == ("etl", {"x": 1}, ["t"])
     assert run.state.is_completed()
     assert run.state.result() == run.result() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        datetime(2026, 1, 1, 12, tzinfo=UTC),
+        datetime(2026, 1, 1, 12, tzinfo=UTC).replace(tzinfo=None),
+        datetime(2026, 1, 1, 14, tzinfo=timezone(timedelta(hours=2))),
+    ],
+    ids=["utc", "naive", "ahead"],
+)
+def test_a_run_for_later_is_asked_for(backend: RecordingBackend, given: datetime) -> None:
+    run_deployment("etl/nightly", scheduled_time=given, timeout=0)
+    asyncio.run(_later(given))
+    requests = [one for one in backend.asked if isinstance(one, StartRun)]
+    assert [one.scheduled_time for one in requests] == [1767268800.0] * 2
+
+
+async def _later(given: datetime) -> None:
+    await arun_deployment("etl/nightly", scheduled_time=given, timeout=0)
+
+
+def test_a_time_is_a_datetime(backend: RecordingBackend) -> None:
+    noon: Any = "12:00"
+    with pytest.raises(TypeError, match="scheduled_time is a datetime"):
+        run_deployment("etl/nightly", scheduled_time=noon)
 
 
 def test_all_options_reach_the_request(backend: RecordingBackend) -> None:

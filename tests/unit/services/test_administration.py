@@ -5,8 +5,11 @@ import pytest
 from stoker.domain.errors import Conflict, Invalid, NotFound
 from stoker.domain.hosts import Host, HostState
 from stoker.domain.pools import WarmKnobs
+from stoker.domain.requests import HoldRun
 from stoker.domain.states import StateType
 from stoker.services import administration
+from stoker.services.losing import lose
+from stoker.services.pausing import hold
 
 
 def update(world, name: str = "pool", **changes):
@@ -185,6 +188,20 @@ def test_the_queued_runs_of_a_deleted_deployment_are_cancelled_and_its_running_o
     assert world.state(other) is StateType.SCHEDULED
     with pytest.raises(NotFound, match="no deployment 'f/d'"):
         world.do(lambda unit: administration.delete_deployment(unit, "f/d"))
+
+
+def test_what_a_deleted_deployment_has_shelved_is_cancelled_and_what_is_paused_goes_on(world):
+    world.host(slots=8)
+    suspended, suspending, paused = (world.submit() for _ in range(3))
+    later = world.submit(scheduled_time=9000.0)
+    for run in (suspended, suspending, paused):
+        world.start(run)
+        held = HoldRun(run_id=run.id, suspend=run is not paused)
+        world.do(lambda unit, held=held: hold(unit, held))
+    world.do(lambda unit: lose(unit, unit.records.flow_run(suspended.id), "it died"))
+    world.do(lambda unit: administration.delete_deployment(unit, "f/d"))
+    names = [world.run(run).state.name for run in (suspended, suspending, paused, later)]
+    assert names == ["Cancelled", "Cancelling", "Paused", "Cancelled"]
 
 
 def test_deleting_a_pool_cancels_what_a_deployment_that_moved_has_left_in_it(world):

@@ -4,9 +4,12 @@ import pytest
 
 from stoker.domain.hosts import Host, HostState
 from stoker.domain.pools import Machine, Worker
+from stoker.domain.requests import HoldRun
 from stoker.services import administration
 from stoker.services.cancelling import cancel
 from stoker.services.explaining import Outlook, explain
+from stoker.services.losing import lose
+from stoker.services.pausing import hold
 
 
 def a_worker(**fields) -> Worker:
@@ -158,3 +161,42 @@ def test_hosts_that_are_used_once_and_taken(world):
         world.host(name, slots=1, once=True, lane=lane)
         world.submit("f/own")
     assert "2 hosts are used by one run each" in (why(world, world.submit("f/own")) or "")
+
+
+def test_a_run_for_later(world):
+    run = world.submit(scheduled_time=86_400.0)
+    assert why(world, run) == "it is for later; it may begin at 1970-01-02 00:00:00 UTC"
+
+
+def test_a_run_that_crashed_and_begins_again_later(world):
+    world.deployment(crash_retries=1, crash_retry_delay=60.0)
+    run = world.submit()
+    world.host()
+    world.start(run)
+    world.do(lambda unit: lose(unit, unit.records.flow_run(run.id), "it died"))
+    assert why(world, run) == (
+        "attempt 1 crashed; the next one may begin at 1970-01-01 00:17:40 UTC"
+    )
+
+
+def test_a_paused_run(world, run):
+    world.host()
+    world.start(run)
+    held = HoldRun(run_id=run.id, timeout=60.0, suspend=False)
+    world.do(lambda unit: hold(unit, held))
+    assert why(world, run) == (
+        f"it is paused; `stoker flow-run resume {run.id}` lets it go on; "
+        "it fails at 1970-01-01 00:17:40 UTC otherwise"
+    )
+
+
+def test_a_run_that_is_being_suspended_and_then_is(world, run):
+    world.host()
+    world.start(run)
+    world.do(lambda unit: hold(unit, HoldRun(run_id=run.id, suspend=True)))
+    assert why(world, run) == "its process is being ended; then it is suspended"
+    world.do(lambda unit: lose(unit, unit.records.flow_run(run.id), "it died"))
+    assert why(world, run) == (
+        f"it is suspended: it has given back its slot; `stoker flow-run resume {run.id}` "
+        "lets it go on"
+    )

@@ -22,6 +22,10 @@ class PauseRecords(Protocol):
         """Forget a run's pauses, so that it pauses anew."""
         ...
 
+    def shelved_runs(self, deployment_id: str) -> list[FlowRun]:
+        """A deployment's runs that are for later, suspended, or about to be, in any order."""
+        ...
+
     def overdue_pauses(self, now: float, limit: int) -> list[FlowRun]:
         """Paused runs that nobody resumed in time, without those that are being suspended."""
         ...

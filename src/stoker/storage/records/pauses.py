@@ -22,6 +22,9 @@ class Pauses(Statements):
     def drop_pauses(self, run_id: str) -> None:
         self._do("drop_pauses", (run_id,))
 
+    def shelved_runs(self, deployment_id: str) -> list[FlowRun]:
+        return [rows.run_of(row) for row in self._all("shelved_runs", deployment=deployment_id)]
+
     def overdue_pauses(self, now: float, limit: int) -> list[FlowRun]:
         return [rows.run_of(row) for row in self._all("overdue_pauses", now, limit)]
 

@@ -44,7 +44,7 @@ class Retention(Statements):
     def prune_run(self, run_id: str, before: float) -> bool:
         if not self._do("prune_run", (run_id, before)).rowcount:
             return False
-        for query in ("prune_states", "prune_task_runs", "prune_rolled"):
+        for query in ("prune_states", "prune_task_runs", "prune_rolled", "drop_pauses"):
             self._do(query, (run_id,))
         return True
 

@@ -2,6 +2,7 @@
 
 from stoker.domain.pauses import Pause, PauseEnd
 from stoker.domain.runs import FlowRun
+from stoker.domain.states import StateType
 from stoker.domain.transitions import SUSPENDING
 from stoker.testing.memory.tables import Room, copies
 
@@ -23,6 +24,18 @@ class Pauses(Room):
     def drop_pauses(self, run_id: str) -> None:
         for key in [key for key in self._tables.pauses if key[0] == run_id]:
             del self._tables.pauses[key]
+
+    def shelved_runs(self, deployment_id: str) -> list[FlowRun]:
+        return copies(
+            run
+            for run in self._tables.runs.values()
+            if run.deployment_id == deployment_id
+            and (
+                (run.state.type is StateType.SCHEDULED and not run.queued)
+                or (run.state.type is StateType.PAUSED and run.host_id is None)
+                or run.state.name == SUSPENDING
+            )
+        )
 
     def _ending(self) -> list[tuple[float, FlowRun]]:
         found = [

@@ -77,6 +77,8 @@ class Retention(Room):
             del self._tables.states[key]
         for key in [one for one in self._tables.rolled if one[0] == run_id]:
             del self._tables.rolled[key]
+        for key in [one for one in self._tables.pauses if one[0] == run_id]:
+            del self._tables.pauses[key]
         tasks = self._tables.task_runs
         for key in [key for key, one in tasks.items() if one.flow_run_id == run_id]:
             del tasks[key]

@@ -1,5 +1,6 @@
 """What the store of several servers promises beyond the contract."""
 
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -13,10 +14,12 @@ from stoker.domain.errors import Invalid, StokerError, Unavailable
 from stoker.domain.runs import FlowRun, LogLine
 from stoker.domain.states import StateRecord, StateType
 from stoker.ports.store import Records, RunFilter
+from stoker.storage.postgres import patience
 from stoker.storage.postgres.messages import PIECE, pieces
 from stoker.storage.postgres.session import PostgresSession
 from stoker.storage.postgres.store import PostgresStore
 from stoker.storage.postgres.writer import Writer
+from stoker.testing.chaos.proxy import Proxy
 from stoker.testing.postgres import PostgresServer, postgres
 
 
@@ -339,3 +342,57 @@ def test_nothing_of_psycopg_is_loaded_without_a_url():
             for line in file.read_text().splitlines():
                 assert not line.startswith(("import psycopg", "from psycopg")), file
                 assert not line.startswith("from stoker.storage.postgres"), file
+
+
+@pytest.fixture
+def stalled(own: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Proxy, str]]:
+    """A proxy before a database, and the URL through it; patience is short."""
+    monkeypatch.setattr(patience, "LONGEST", 1.0)
+    monkeypatch.setattr(patience, "LAST", 1.0)
+    proxy = Proxy(own.port)
+    url = own.create_database()
+    there = "&" if "?" in url else "?"
+    yield proxy, url.replace(f":{own.port}/", f":{proxy.port}/") + f"{there}connect_timeout=2"
+    proxy.heal()
+
+
+def test_a_connection_that_says_nothing_more_is_left(
+    own: PostgresServer, stalled: tuple[Proxy, str]
+) -> None:
+    _, url = stalled
+    store = PostgresStore(url)
+    assert store.write(add(1)).result(10) == 1
+    assert numbers(store) == [1]
+    with psycopg.connect(url) as connection:
+        rows = connection.execute(
+            "SELECT pid FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        ).fetchall()
+    backends = [one for one in own.processes() if (one.pid,) in rows]
+    assert len(backends) == len(rows)
+    try:
+        for one in backends:
+            one.send(signal.SIGSTOP)
+        assert store.write(add(2)).result(20) == 2
+        assert numbers(store) == [1, 2], "it was written once"
+    finally:
+        for one in backends:
+            one.send(signal.SIGCONT)
+        store.close()
+
+
+def test_a_store_closes_although_its_database_says_nothing(stalled: tuple[Proxy, str]) -> None:
+    proxy, url = stalled
+    store = PostgresStore(url)
+    store.subscribe(lambda _: None)
+    store.write(add(1)).result(10)
+    numbers(store)
+    proxy.stall()
+    written = [store.write(add(number)) for number in (2, 3, 4)]
+    read = store.read(lambda records: records.logs("r", 0, 9))
+    store.publish([b"news"])
+    begun = time.monotonic()
+    store.close()
+    assert time.monotonic() - begun < 15.0
+    for future in (*written, read):
+        assert isinstance(future.exception(0), Unavailable)

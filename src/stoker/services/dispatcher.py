@@ -146,7 +146,13 @@ class Dispatcher:
 
     async def read(self, work: Callable[[Records], T]) -> T:
         """Run ``work`` on a consistent view of the store."""
-        return await asyncio.wrap_future(self._store.read(work))
+        try:
+            return await asyncio.wrap_future(self._store.read(work))
+        except asyncio.CancelledError:
+            if not self.watch.closed:
+                raise
+            # As in `_transact`.
+            raise Unavailable("the server stops; try it again") from None
 
     def _settle_written(self, written: asyncio.Future[tuple[T, Unit]]) -> None:
         if not written.cancelled() and written.exception() is None:

@@ -11,7 +11,7 @@ import pytest
 
 from stoker.api import hosts
 from stoker.api.context import Context
-from stoker.domain.errors import NotFound
+from stoker.domain.errors import NotFound, Unavailable
 from stoker.domain.hosts import HostState, HostZygote
 from stoker.domain.pools import Machine, Worker
 from stoker.domain.reports import Finished, Frame
@@ -86,7 +86,7 @@ class Link:
 
 
 class GatedStore:
-    """A store that holds writes back while its gate is closed."""
+    """A store that holds work back while its gate is closed; what reads for ever."""
 
     shared = False
 
@@ -102,7 +102,7 @@ class GatedStore:
         return future
 
     def read(self, work) -> Future:
-        return self.store.read(work)
+        return self.store.read(work) if self.held is None else Future()
 
     def publish(self, messages) -> None:
         self.store.publish(messages)
@@ -195,6 +195,20 @@ def test_what_is_committed_is_pushed_though_its_asker_is_gone(side):
             await asker
         await side.store.open_gate()
         await link.until(link.given)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("what", ["read", "transact"])
+def test_who_waits_when_the_server_stops_is_told_to_try_again(side, what):
+    async def main() -> None:
+        side.store.close_gate()
+        asker = asyncio.create_task(getattr(side.dispatcher, what)(lambda _: None))
+        await asyncio.sleep(0)
+        side.dispatcher.watch.close()
+        asker.cancel()
+        with pytest.raises(Unavailable, match="try it again"):
+            await asker
 
     asyncio.run(main())
 

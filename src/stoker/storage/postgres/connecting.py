@@ -1,5 +1,7 @@
 """Opening connections: what the URL says, and how values travel."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import psycopg
@@ -12,6 +14,8 @@ from stoker.domain.errors import Invalid, Unavailable
 from stoker.storage.postgres.problems import unusable
 
 Connection = psycopg.Connection[tuple[Any, ...]]
+
+Limit = Callable[[Connection], AbstractContextManager[None]]
 
 DEFAULTS: dict[str, Any] = {
     "application_name": "stoker",
@@ -62,8 +66,12 @@ class NulLoader(TextLoader):
         return text
 
 
-def connect(url: str) -> Connection:
+def connect(url: str, limit: Limit = nullcontext) -> Connection:
     """Open a connection with Stoker's settings. It begins no transaction by itself.
+
+    Args:
+        url: The database.
+        limit: Bounds how long a use of the connection may take.
 
     Raises:
         Invalid: The URL cannot be read, or names options that libpq does not know.
@@ -80,7 +88,8 @@ def connect(url: str) -> Connection:
     connection: Connection | None = None
     try:
         connection = psycopg.connect(conninfo, autocommit=True)
-        connection.execute(SETTINGS)
+        with limit(connection):
+            connection.execute(SETTINGS)
     except psycopg.Error as error:
         if connection is not None:
             connection.close()

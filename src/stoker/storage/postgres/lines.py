@@ -7,6 +7,7 @@ import psycopg
 
 from stoker.domain.errors import Unavailable
 from stoker.storage.postgres.connecting import SERVING, Connection, connect
+from stoker.storage.postgres.patience import Patience
 from stoker.storage.postgres.problems import may_pass, unusable
 from stoker.storage.postgres.session import PostgresSession
 
@@ -24,12 +25,14 @@ class Line:
         url: The database.
         what: What it is for: ``"read"`` or ``"written"``.
         closing: Set when the store is being closed: nothing is waited for any more.
+        patience: The store's.
     """
 
-    def __init__(self, url: str, what: str, closing: threading.Event) -> None:
+    def __init__(self, url: str, what: str, closing: threading.Event, patience: Patience) -> None:
         self._url = url
         self._what = what
         self._closing = closing
+        self._patience = patience
         self._session: PostgresSession | None = None
         self._patient = True
 
@@ -45,11 +48,13 @@ class Line:
 
     def open(self, check: Callable[[Connection], None] = lambda _: None) -> Connection:
         """Open a connection; a server that restarts is waited for."""
+        self._patience.check()
         tries = TRIES if self._patient else 1
         for left in reversed(range(tries)):
             try:
-                connection = connect(self._url)
-                check(connection)
+                connection = connect(self._url, self._patience.limit)
+                with self._patience.limit(connection):
+                    check(connection)
             except Unavailable as error:
                 self._patient = False
                 if not left or not may_pass(error.__cause__) or self._closing.wait(PAUSE):

@@ -15,6 +15,7 @@ import psycopg
 
 from stoker.domain.errors import StokerError
 from stoker.storage.postgres.connecting import Connection, connect
+from stoker.storage.postgres.patience import Patience
 
 CHANNEL = "stoker"
 
@@ -34,9 +35,10 @@ _decode = msgspec.msgpack.Decoder(list[bytes]).decode
 class Messages:
     """A thread that sends and one that listens, each started at its first use."""
 
-    def __init__(self, url: str, closing: threading.Event) -> None:
+    def __init__(self, url: str, closing: threading.Event, patience: Patience) -> None:
         self._url = url
         self._closing = closing
+        self._patience = patience
         self._me = secrets.token_hex(4)
         self._outgoing: queue.SimpleQueue[Sequence[bytes]] = queue.SimpleQueue()
         self._takers: list[Callable[[bytes], None]] = []
@@ -85,10 +87,12 @@ class Messages:
         for _ in range(2):
             try:
                 if connection is None or connection.closed:
-                    connection = connect(self._url)
-                    # There is nothing in it that a crash could lose.
-                    connection.execute("SET synchronous_commit = off")
-                with connection.transaction():
+                    self._patience.check()
+                    connection = connect(self._url, self._patience.limit)
+                    with self._patience.limit(connection):
+                        # There is nothing in it that a crash could lose.
+                        connection.execute("SET synchronous_commit = off")
+                with self._patience.limit(connection), connection.transaction():
                     for payload in payloads:
                         connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, payload))
                 return connection
@@ -101,8 +105,9 @@ class Messages:
     def _listen(self) -> None:
         while not self._closing.is_set():
             try:
-                with connect(self._url) as connection:
-                    connection.execute("LISTEN stoker")
+                with connect(self._url, self._patience.limit) as connection:
+                    with self._patience.limit(connection):
+                        connection.execute("LISTEN stoker")
                     if self._listening.is_set():
                         self._tell(b"")
                     self._listening.set()

@@ -9,7 +9,9 @@ import psycopg
 
 from stoker.ports.store import Records
 from stoker.storage.postgres.lines import Line
+from stoker.storage.postgres.patience import Patience
 from stoker.storage.postgres.problems import is_lost, may_run_again, unusable
+from stoker.storage.postgres.session import PostgresSession
 from stoker.storage.records import SqlRecords
 
 T = TypeVar("T")
@@ -21,9 +23,10 @@ TRIES = 3
 class Readers:
     """Threads that read, each time on one consistent view."""
 
-    def __init__(self, url: str, closing: threading.Event, number: int) -> None:
+    def __init__(self, url: str, closing: threading.Event, patience: Patience, number: int) -> None:
         self._url = url
         self._closing = closing
+        self._patience = patience
         self._local = threading.local()
         self._lines: list[Line] = []
         self._threads = ThreadPoolExecutor(number, thread_name_prefix="stoker-reader")
@@ -41,7 +44,7 @@ class Readers:
     def _line(self) -> Line:
         line: Line | None = getattr(self._local, "line", None)
         if line is None:
-            line = self._local.line = Line(self._url, "read", self._closing)
+            line = self._local.line = Line(self._url, "read", self._closing, self._patience)
             self._lines.append(line)
         return line
 
@@ -49,7 +52,9 @@ class Readers:
         line = self._line()
         for left in reversed(range(TRIES)):
             try:
-                return self._try(line, work)
+                session = line.session()
+                with self._patience.limit(session.connection):
+                    return self._try(session, work)
             except psycopg.Error as error:
                 if not is_lost(error):
                     line.drop()
@@ -57,8 +62,7 @@ class Readers:
                     raise unusable(self._url, "read", error) from error
         raise AssertionError("unreachable")
 
-    def _try(self, line: Line, work: Callable[[Records], T]) -> T:
-        session = line.session()
+    def _try(self, session: PostgresSession, work: Callable[[Records], T]) -> T:
         try:
             session.begin_reading()
             records = SqlRecords(session)

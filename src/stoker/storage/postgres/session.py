@@ -86,6 +86,11 @@ class PostgresSession:
         """Whether the connection can be used."""
         return not self._connection.closed
 
+    @property
+    def connection(self) -> Connection:
+        """Its connection."""
+        return self._connection
+
     def close(self) -> None:
         """Close the connection; what is not committed is undone."""
         with suppress(psycopg.Error):

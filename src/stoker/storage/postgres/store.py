@@ -8,6 +8,7 @@ from typing import TypeVar
 from stoker.domain.errors import Unavailable
 from stoker.ports.store import Records
 from stoker.storage.postgres.messages import Messages
+from stoker.storage.postgres.patience import Patience
 from stoker.storage.postgres.readers import Readers
 from stoker.storage.postgres.schema import prepare
 from stoker.storage.postgres.writer import Work, Writer
@@ -37,9 +38,10 @@ class PostgresStore:
         prepare(url).close()
         self._closed = False
         self._closing = threading.Event()
-        self._writer = Writer(url, self._closing)
-        self._readers = Readers(url, self._closing, readers)
-        self._messages = Messages(url, self._closing)
+        self._patience = Patience(self._closing)
+        self._writer = Writer(url, self._closing, self._patience)
+        self._readers = Readers(url, self._closing, self._patience, readers)
+        self._messages = Messages(url, self._closing, self._patience)
 
     def write(self, work: Callable[[Records], T]) -> Future[T]:
         """See `Store.write`."""
@@ -77,3 +79,4 @@ class PostgresStore:
         self._writer.close()
         self._readers.close()
         self._messages.close()
+        self._patience.close()

@@ -16,6 +16,7 @@ from stoker.domain.errors import StokerError, Unavailable
 from stoker.ports.store import Records
 from stoker.storage.postgres.connecting import LOCKED
 from stoker.storage.postgres.lines import Line
+from stoker.storage.postgres.patience import Patience
 from stoker.storage.postgres.problems import RACE, is_lost, may_run_again, state_of, unusable
 from stoker.storage.postgres.session import NotNow, PostgresSession
 from stoker.storage.records import SqlRecords
@@ -42,6 +43,15 @@ class Work(NamedTuple):
             self.future.set_exception(error)
 
 
+class Ran(NamedTuple):
+    """What came of a group: results, what has to wait, and the error that hides its fate."""
+
+    outcomes: list[tuple[Work, Any]]
+    later: list[Work]
+    xid: str
+    lost: psycopg.Error | None = None
+
+
 class Writer:
     """One thread that writes.
 
@@ -50,10 +60,11 @@ class Writer:
     Where the connection is lost while it commits, the transaction's id says what became of it.
     """
 
-    def __init__(self, url: str, closing: threading.Event) -> None:
+    def __init__(self, url: str, closing: threading.Event, patience: Patience) -> None:
         self._url = url
         self._closing = closing
-        self._line = Line(url, "written", closing)
+        self._patience = patience
+        self._line = Line(url, "written", closing, patience)
         self.observe: Callable[[int, float], None] = lambda _, __: None
         self._pending: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write_all, name="stoker-writer", daemon=True)
@@ -126,6 +137,17 @@ class Writer:
         """
         session = self._line.session()
         begun = time.perf_counter()
+        with self._patience.limit(session.connection):
+            ran = self._run(session, group)
+        if ran.lost is not None and not self._was_committed(ran.xid):
+            raise ran.lost
+        if ran.outcomes:
+            self.observe(len(ran.outcomes), time.perf_counter() - begun)
+        for work, result in ran.outcomes:
+            work.future.set_result(result)
+        return ran.later
+
+    def _run(self, session: PostgresSession, group: list[Work]) -> Ran:
         outcomes: list[tuple[Work, Any]] = []
         later: list[Work] = []
         try:
@@ -152,26 +174,27 @@ class Writer:
         except psycopg.Error:
             session.roll_back()
             raise
-        if outcomes:
-            self._commit(session, xid)
-            self.observe(len(outcomes), time.perf_counter() - begun)
-        else:
+        if not outcomes:
             session.roll_back()
-        for work, result in outcomes:
-            work.future.set_result(result)
-        return later
+            return Ran(outcomes, later, xid)
+        return Ran(outcomes, later, xid, self._commit(session))
 
-    def _commit(self, session: PostgresSession, xid: str) -> None:
-        """Commit, and find out whether that was done where the connection is lost meanwhile."""
+    def _commit(self, session: PostgresSession) -> psycopg.Error | None:
+        """Commit; return the error of a connection that was lost meanwhile.
+
+        Raises:
+            Error: Nothing of it stays.
+        """
         crash_point("commit.before")
         try:
             session.commit()
         except psycopg.Error as error:
             session.roll_back()
-            if is_lost(error) and self._was_committed(xid):
-                return
+            if is_lost(error):
+                return error
             raise
         crash_point("commit.after")
+        return None
 
     def _was_committed(self, xid: str) -> bool:
         """Look up what became of a transaction.
@@ -197,7 +220,7 @@ class Writer:
 
     def _status(self, xid: str) -> str | None:
         connection = self._line.open()
-        with connection:
+        with connection, self._patience.limit(connection):
             row = connection.execute("SELECT pg_xact_status(%s::xid8)", (xid,)).fetchone()
         return row[0] if row else None
 
@@ -213,7 +236,11 @@ class Writer:
 
         Postgres ends those that it sees idle by itself; not those that stopped while they sent.
         """
-        with suppress(psycopg.Error, Unavailable), self._line.open() as connection:
+        with (
+            suppress(psycopg.Error, Unavailable),
+            self._line.open() as connection,
+            self._patience.limit(connection),
+        ):
             connection.execute(END_STOPPED, (float(LOCKED),))
 
     def _problem(self, error: psycopg.Error) -> Exception:

@@ -89,10 +89,13 @@ class Proxy:
                 one.transport.abort()
 
     async def _pass(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        with suppress(OSError, RuntimeError):
+        try:
             while data := await source.read(CHUNK):
                 await self._flowing.wait()
                 sink.write(data)
                 await sink.drain()
             await self._flowing.wait()
             sink.write_eof()
+        except (OSError, RuntimeError):
+            # A reset is passed on, too: the other side would wait for ever.
+            sink.transport.abort()

@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 
 from stoker.domain.anatomy import StartAnatomy
+from stoker.domain.ids import new_id
 from stoker.domain.pauses import Pause
 from stoker.domain.rollups import Rollup
 from stoker.domain.runs import FlowRun, LogLine, TaskRun
+from stoker.domain.schedules import Backfill, Schedule
 from stoker.domain.states import ResultRecord, StateRecord, StateType
 from stoker.domain.transitions import Transition
 from stoker.services.pruning import Ages, Pruned, count, prune_logs, prune_runs, steps
@@ -167,6 +169,38 @@ def test_old_lines_go_and_the_last_one_stays(shop) -> None:
     assert [one.message for one in shop.do(lambda unit: unit.records.logs("a", left.id, 9))] == [
         "0"
     ]
+
+
+def test_a_backfill_that_is_over_goes_after_its_runs(shop) -> None:
+    def put(unit: Unit) -> list[str]:
+        kept = []
+        for at, state in ((3, "COMPLETED"), (3, "CANCELLED"), (3, "RUNNING"), (1, "COMPLETED")):
+            id = new_id(NOW - at * DAY)
+            times = {"start": 0.0, "stop": 9.0, "cursor": 0.0, "limit": 1, "total": 3}
+            schedule = Schedule(interval=3.0)
+            one = Backfill(
+                id=id,
+                deployment_id="d",
+                key=id,
+                schedule=schedule,
+                state=state,
+                version=-1,
+                **times,
+            )
+            assert unit.records.put_backfill(one)
+            kept.append(id)
+        return kept
+
+    first, second, *others = shop.do(put)
+    shop.run("a", NOW - 3 * DAY, schedule_id=first, instant=1.0)
+    steps_of_runs = steps(Ages(runs=2 * DAY))
+    left = lambda: {one.id for one in shop.do(lambda unit: unit.records.backfills())}  # noqa: E731
+    shop.do(steps_of_runs[1])
+    assert left() == {first, *others}, "its runs are still there"
+    for step in steps_of_runs:
+        shop.do(step)
+    assert left() == set(others)
+    assert second not in left()
 
 
 def test_nothing_is_pruned_unless_it_is_said(shop) -> None:

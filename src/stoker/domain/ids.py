@@ -32,3 +32,14 @@ def new_id(at: float) -> str:
     value = (tick >> 12 << 80) | (0x7 << 76) | ((tick & 0xFFF) << 64) | (0b10 << 62) | noise
     text = f"{value:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def first_id(at: float) -> str:
+    """Return a text that sorts before all ids of a time, and after those of earlier ones.
+
+    Example:
+        >>> new_id(1_700_000_000.0) < first_id(1_700_000_005.0) < new_id(1_700_000_005.0)
+        True
+    """
+    text = f"{max(0, int(at * 1000)):012x}"
+    return f"{text[:8]}-{text[8:]}"

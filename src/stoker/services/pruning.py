@@ -55,6 +55,7 @@ def steps(ages: Ages) -> list[Step]:
     runs, logs, events = ages.runs, ages.logs, ages.events
     if runs is not None:
         found.append(lambda unit: prune_runs(unit, unit.now - runs))
+        found.append(lambda unit: prune_backfills(unit, unit.now - runs))
     if logs is not None:
         found.append(lambda unit: prune_logs(unit, unit.now - logs))
     if events is not None:
@@ -102,6 +103,11 @@ def prune_events(unit: Unit, before: float) -> Pruned:
 def prune_outbox(unit: Unit, before: float) -> Pruned:
     """Delete some of what automations had done before a time."""
     return Pruned(more=unit.records.prune_outbox(before, LINES) == LINES)
+
+
+def prune_backfills(unit: Unit, before: float) -> Pruned:
+    """Delete some backfills from before a time, once their runs are deleted."""
+    return Pruned(more=unit.records.prune_backfills(before, LINES) == LINES)
 
 
 def count(unit: Unit, ages: Ages) -> Pruned:

@@ -55,6 +55,11 @@ class RetentionRecords(Protocol):
         """Delete what the outbox had done before that time, and say how much."""
         ...
 
+    def prune_backfills(self, before: float, limit: int) -> int:
+        """Delete backfills that are over, were begun before that time and have no run any more;
+        and say how many."""
+        ...
+
     def probe(self, name: str, at: float) -> None:
         """Write something, to find out whether that works."""
         ...

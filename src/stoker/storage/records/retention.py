@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from stoker.domain.ids import first_id
 from stoker.domain.rollups import Rollup, RollupKey
 from stoker.domain.runs import FlowRun
 from stoker.storage.records.rows import to_text
@@ -62,6 +63,9 @@ class Retention(Statements):
 
     def prune_outbox(self, before: float, limit: int) -> int:
         return self._do("prune_outbox", (before, limit)).rowcount
+
+    def prune_backfills(self, before: float, limit: int) -> int:
+        return self._do("prune_backfills", (first_id(before), limit)).rowcount
 
     def probe(self, name: str, at: float) -> None:
         self._do("probe", (name, at))

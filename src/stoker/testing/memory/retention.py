@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from stoker.domain.ids import first_id
 from stoker.domain.rollups import Rollup, RollupKey
 from stoker.domain.runs import FlowRun
 from stoker.testing.memory.tables import Room, copies
@@ -117,6 +118,17 @@ class Retention(Room):
         ]
         for _, key in sorted(found)[:limit]:
             del self._tables.outbox[key]
+        return min(limit, len(found))
+
+    def prune_backfills(self, before: float, limit: int) -> int:
+        busy = {run.schedule_id for run in self._tables.runs.values()}
+        found = [
+            key
+            for key, one in self._tables.backfills.items()
+            if one.state != "RUNNING" and key < first_id(before) and key not in busy
+        ]
+        for key in sorted(found)[:limit]:
+            del self._tables.backfills[key]
         return min(limit, len(found))
 
     def probe(self, name: str, at: float) -> None:

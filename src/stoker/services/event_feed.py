@@ -40,6 +40,7 @@ class EventFeed:
         self._wake = asyncio.Event()
         self._news: asyncio.Future[None] | None = None
         self._followers = 0
+        self._reads = False
         self._tail: deque[Event] = deque(maxlen=KEPT)
         self._from = 0
         self._upto = 0
@@ -61,7 +62,7 @@ class EventFeed:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), timeout)
             self._wake.clear()
-            if self._followers:
+            if self._reads:
                 await self._read()
                 await self._clock.sleep(MIN_GAP)
 
@@ -80,10 +81,11 @@ class EventFeed:
         try:
             horizon = await self._horizon()
         except BaseException:
-            self._followers -= 1
+            self.leave()
             raise
-        if self._followers == 1:
-            # Nobody has read for a while.
+        if not self._reads:
+            # Nobody has followed for a while: what came meanwhile need not be read.
+            self._reads = True
             self._tail.clear()
             self._from = self._upto = horizon
         self._wake.set()
@@ -92,6 +94,8 @@ class EventFeed:
     def leave(self) -> None:
         """Follow no longer."""
         self._followers -= 1
+        if not self._followers:
+            self._reads = False
 
     async def oldest(self) -> int | None:
         """The oldest event that is kept."""

@@ -1,10 +1,13 @@
 """Streams whose reader does not read are given up."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from stoker.api.streams import ending_slow_readers
+from stoker.clock import SystemClock
+from stoker.services.event_feed import EventFeed
 
 
 async def parts():
@@ -43,3 +46,35 @@ def test_a_reader_that_reads_is_not():
         return read
 
     assert asyncio.run(main()) == 100
+
+
+class Store:
+    """A thousand events, of which it says nothing but who reads them."""
+
+    def __init__(self) -> None:
+        self.read_after: list[int] = []
+
+    async def read(self, work):
+        await asyncio.sleep(0)
+        return work(self)
+
+    def event_horizon(self) -> int:
+        return 1000
+
+    def events_after(self, after, upto, limit):
+        self.read_after.append(after)
+        return []
+
+
+def test_those_who_begin_to_follow_together_do_not_have_all_events_read():
+    store = Store()
+
+    async def main() -> list[int]:
+        dispatcher: Any = store
+        feed = EventFeed(dispatcher, SystemClock())
+        found = await asyncio.gather(feed.follow(), feed.follow())
+        await feed._read()
+        return [*found]
+
+    assert asyncio.run(main()) == [1000, 1000]
+    assert store.read_after == []

@@ -53,6 +53,13 @@ def test_a_lease_of_before_the_clock_was_set_back_holds_nobody_up(do):
     assert do(lambda records: records.lead("sweeper", "b", 100.0, 6.0))
 
 
+def test_how_far_leaps_were_followed(do):
+    assert do(lambda records: records.leapt()) == 0.0
+    for seconds in (-3600.5, 10.25):
+        do(lambda records, seconds=seconds: records.put_leapt(seconds))
+        assert do(lambda records: records.leapt()) == seconds
+
+
 def test_how_launches_go(do):
     one = Launches(pool="p", lane="l", failures=2, blocked_until=9.0, reason="no", starts=[1.5])
     other = Launches(pool="p", lane="m")

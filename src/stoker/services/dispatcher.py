@@ -108,7 +108,8 @@ class Dispatcher:
 
     async def _transact(self, work: Callable[[Unit], T], *, tells: bool) -> T:
         ready = list(self._ready.values())
-        leap = self._leaps.take()
+        # Where the members measure the store's clock, one of them follows it.
+        leap = 0.0 if self.members.measures else self._leaps.take()
         for host in ready:
             host.move(leap)
         now = self._clock.now()
@@ -143,6 +144,11 @@ class Dispatcher:
                 host.move(-leap)
             raise
         return result
+
+    def clock_leapt(self, by: float) -> None:
+        """The store's clock has leapt, and its records were moved."""
+        for host in self._ready.values():
+            host.move(by)
 
     async def read(self, work: Callable[[Records], T]) -> T:
         """Run ``work`` on a consistent view of the store."""

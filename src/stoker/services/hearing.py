@@ -46,6 +46,7 @@ class Hearing:
         self._dispatcher.tell = peers.tell
         self._members.on_lead = self._lead
         self._members.on_servers = self.look
+        self._members.on_leap = lambda by: self._leapt(peers, by)
         self._members.on_leave = lambda: peers.tell(News(servers=True), at_once=True)
         peers.tell(News(servers=True))
         if self._members.leading("planner"):
@@ -56,6 +57,11 @@ class Hearing:
             self._spawn(self._provisioner.lead())
         if name == "automations":
             self._dispatcher.events.stir({"automations"})
+
+    def _leapt(self, peers: Peers, by: float) -> None:
+        self._dispatcher.clock_leapt(by)
+        # The sooner the others measure, the less is written by the time from before it.
+        peers.tell(News(servers=True), at_once=True)
 
     def hear(self, news: News) -> None:
         """Act on news."""

@@ -39,6 +39,7 @@ def follow(records: Records, by: float) -> None:
     So a lease holds as long as it would have, and an idle host stays as long. What has happened to
     runs keeps its times: they tell what the clock said then.
     """
+    records.lock(*(f"pool:{pool.name}" for pool in records.pools()))
     for host in records.hosts():
         if host.state is HostState.DEAD:
             continue

@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import suppress
 from math import inf
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from stoker.domain.errors import StokerError
 from stoker.domain.ids import new_id
@@ -13,7 +13,7 @@ from stoker.domain.servers import Server
 from stoker.ports.clock import Clock
 from stoker.ports.store import Records, Store
 from stoker.services.leaps import LEAST, follow
-from stoker.services.store_clock import StoreClock
+from stoker.services.store_clock import Measured, StoreClock
 
 logger = logging.getLogger("stoker.server")
 
@@ -35,9 +35,11 @@ class Membership(Protocol):
 
     Attributes:
         id: This server.
+        measures: Whether it measures the store's clock, and sees to it that leaps are followed.
     """
 
     id: str
+    measures: bool
 
     def leading(self, name: str) -> bool:
         """Whether this server runs a loop now; see `LOOPS`."""
@@ -53,6 +55,7 @@ class Alone:
     """The one server of a store that has no others."""
 
     others = False
+    measures = False
 
     def __init__(self, server_id: str = "") -> None:
         self.id = server_id
@@ -61,6 +64,17 @@ class Alone:
         """It leads everything."""
         del name
         return True
+
+
+class _Beat(NamedTuple):
+    """What a renewal has found; it counts once it is committed."""
+
+    won: set[str]
+    others: frozenset[str]
+    measured: Measured
+    leap: float
+    followed: float
+    unfollowed: float
 
 
 class Members:
@@ -74,6 +88,8 @@ class Members:
         pace: Seconds between two beats at the most.
     """
 
+    measures = True
+
     def __init__(
         self, store: Store, clock: StoreClock, *, address: str, version: str, pace: float
     ) -> None:
@@ -81,6 +97,7 @@ class Members:
         self.on_lead: Callable[[str], None] = lambda _: None
         self.on_servers: Callable[[], None] = lambda: None
         self.on_leave: Callable[[], None] = lambda: None
+        self.on_leap: Callable[[float], None] = lambda _: None
         self._store = store
         self._clock = clock
         self._address = address
@@ -89,6 +106,8 @@ class Members:
         self._lease = BEATS * self._pace
         self._until: dict[str, float] = {}
         self._others: frozenset[str] | None = None
+        self._followed: float | None = None
+        self._unfollowed = 0.0
         self._wake = asyncio.Event()
 
     @property
@@ -117,23 +136,28 @@ class Members:
         """Renew the lease, keep or take the lead, and see who else there is."""
         at = self._clock.boot()
         led = {name for name in LOOPS if self.leading(name)}
-        won, others = await asyncio.wrap_future(
-            self._store.write(lambda records: self._renew(records, led))
-        )
-        self._until = dict.fromkeys(won, at + self._lease)
-        new = sorted(won - led)
+        found = await asyncio.wrap_future(self._store.write(self._renew))
+        self._clock.accept(found.measured)
+        self._until = dict.fromkeys(found.won, at + self._lease)
+        self._followed, self._unfollowed = found.followed, found.unfollowed
+        if found.leap:
+            logger.warning("the database's clock has leapt by %.1f s", found.leap)
+            self.on_leap(found.leap)
+        new = sorted(found.won - led)
         if new:
             logger.info("this server leads: %s", ", ".join(new))
         for name in new:
             self.on_lead(name)
-        if others != self._others:
-            self._others = others
+        if found.others != self._others:
+            self._others = found.others
             self.on_servers()
 
-    def _renew(self, records: Records, led: Collection[str]) -> tuple[set[str], frozenset[str]]:
-        now, moved = self._clock.measure(records)
-        if abs(moved) >= LEAST and "sweeper" in led:
-            follow(records, moved)
+    def _renew(self, records: Records) -> _Beat:
+        """Renew. It may be run more than once, and not be committed: it keeps nothing."""
+        # In this order: of what others have followed, the leap itself shows in the measurement.
+        followed = records.leapt()
+        measured = self._clock.measure(records)
+        now = measured.time
         me = Server(
             id=self.id,
             address=self._address,
@@ -142,11 +166,41 @@ class Members:
             lease_until=now + self._lease,
         )
         records.put_server(me)
+        won = {name for name in LOOPS if records.lead(name, self.id, now, self._lease)}
+        leap = measured.moved if abs(measured.moved) >= LEAST else 0.0
+        unfollowed = self._not_followed(leap, followed)
+        if "sweeper" in won:
+            followed = records.leapt()
+            unfollowed = self._not_followed(leap, followed)
+            if abs(unfollowed) >= LEAST:
+                self._follow(records, unfollowed, now)
+                followed, unfollowed = followed + unfollowed, 0.0
+                records.put_leapt(followed)
         for server in records.servers():
             if server.lease_until < now - FORGOTTEN:
                 records.delete_server(server.id)
-        won = {name for name in LOOPS if records.lead(name, self.id, now, self._lease)}
-        return won, frozenset(live_servers(records, now) - {self.id})
+        others = frozenset(live_servers(records, now) - {self.id})
+        return _Beat(won, others, measured, leap, followed, unfollowed)
+
+    def _not_followed(self, leap: float, followed: float) -> float:
+        """Seconds of the leaps that this server has noticed, without what was followed since.
+
+        Each server notices each leap, by its own machine's time since boot. Who leads follows, and
+        notes how far: whoever leads next follows what is missing, and nothing twice.
+        """
+        if self._followed is None:
+            return 0.0
+        noticed = self._unfollowed + leap
+        rest = noticed - (followed - self._followed)
+        # A leap from before it came is followed by others, and noticed by them alone.
+        return rest if rest * noticed > 0 else 0.0
+
+    def _follow(self, records: Records, by: float, now: float) -> None:
+        follow(records, by)
+        for server in records.servers():
+            # One that has measured since is not to live for longer than its lease.
+            server.lease_until = min(server.lease_until + by, now + self._lease)
+            records.put_server(server)
 
     async def leave(self) -> None:
         """Give back what this server leads, as it ends."""

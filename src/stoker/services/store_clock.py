@@ -1,7 +1,23 @@
 """The time of a store that several servers share: the database's, told by this machine's boot."""
 
+from typing import NamedTuple
+
 from stoker.ports.clock import Clock
 from stoker.ports.store import Records
+
+
+class Measured(NamedTuple):
+    """What the database said of the time.
+
+    Attributes:
+        time: Its time, seconds since the epoch.
+        offset: What it is from the time since this machine's boot.
+        moved: By how many seconds it is from what was told until now.
+    """
+
+    time: float
+    offset: float
+    moved: float
 
 
 class StoreClock:
@@ -32,14 +48,20 @@ class StoreClock:
         """Return after some seconds."""
         await self._clock.sleep(seconds)
 
-    def measure(self, records: Records) -> tuple[float, float]:
-        """Ask the database for its time; return that, and by how much it is from what was told."""
+    def measure(self, records: Records) -> Measured:
+        """Ask the database for its time. It is told by that once it is `accept`ed."""
         before = self._clock.boot()
         time = records.time()
         after = self._clock.boot()
+        if self._offset is None:
+            return Measured(time, time - (before + after) / 2, 0.0)
         offset = time - (before + after) / 2
-        moved = 0.0 if self._offset is None else offset - self._offset
+        moved = offset - self._offset
         # What the question itself took says nothing of the time.
-        if self._offset is None or abs(moved) > after - before:
-            self._offset = offset
-        return time, moved
+        if abs(moved) <= after - before:
+            return Measured(time, self._offset, 0.0)
+        return Measured(time, offset, moved)
+
+    def accept(self, measured: Measured) -> None:
+        """Tell the time by what was measured: the transaction is committed."""
+        self._offset = measured.offset

@@ -12,6 +12,17 @@ class ServerRecords(Protocol):
         """The database's own time, seconds since the epoch."""
         ...
 
+    def leapt(self) -> float:
+        """By how many seconds the store's clock has leapt since ever, as far as it was followed.
+
+        See `stoker.services.leaps.follow`.
+        """
+        ...
+
+    def put_leapt(self, seconds: float) -> None:
+        """Note up to where leaps were followed."""
+        ...
+
     def put_server(self, server: Server) -> None:
         """Register a server, or renew its lease; the rest of it never changes."""
         ...

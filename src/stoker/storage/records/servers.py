@@ -10,6 +10,13 @@ class Servers(Statements):
     def time(self) -> float:
         return self._one("time")[0]
 
+    def leapt(self) -> float:
+        row = self._one("leapt")
+        return row[0] if row else 0.0
+
+    def put_leapt(self, seconds: float) -> None:
+        self._do("put_leapt", (seconds,))
+
     def put_server(self, server: Server) -> None:
         values = (server.id, server.address, server.version, server.started, server.lease_until)
         self._do("put_server", values)

@@ -12,6 +12,12 @@ class Servers(Room):
     def time(self) -> float:
         return time.time()
 
+    def leapt(self) -> float:
+        return self._tables.clock.get("leapt", 0.0)
+
+    def put_leapt(self, seconds: float) -> None:
+        self._tables.clock.put("leapt", seconds)
+
     def put_server(self, server: Server) -> None:
         if server.id in self._tables.servers:
             self._tables.servers.change(server.id, lease_until=server.lease_until)

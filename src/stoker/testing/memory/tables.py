@@ -100,6 +100,7 @@ class Tables(Struct, kw_only=True):
     launches: Table[tuple[str, str], Launches] = field(
         default_factory=Table[tuple[str, str], Launches]
     )
+    clock: Table[str, float] = field(default_factory=Table[str, float])
     servers: Table[str, Server] = field(default_factory=Table[str, Server])
     leaders: Table[str, tuple[str, float]] = field(default_factory=Table[str, tuple[str, float]])
     schedules: Table[str, DeploymentSchedule] = field(

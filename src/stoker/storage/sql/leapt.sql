@@ -1,0 +1,2 @@
+-- By how many seconds the clock has leapt, as far as that was followed.
+SELECT leapt FROM clock WHERE id = 1

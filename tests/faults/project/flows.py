@@ -5,7 +5,13 @@ import os
 import subprocess
 from typing import Any
 
-from stoker import flow, get_run_logger, run_deployment
+from stoker import (
+    flow,
+    get_run_logger,
+    pause_flow_run,
+    run_deployment,
+    suspend_flow_run,
+)
 from stoker.runtime import flow_run
 from stoker.testing import arrive
 
@@ -33,6 +39,23 @@ def work(gate: str, ledger: str) -> str | None:
     helper.wait()
     note(ledger, flow_run.id, answer)
     return flow_run.id
+
+
+@flow
+def retold(gate: str, ledger: str) -> int:
+    """Write the beginning and the end of an attempt into a ledger, around a gate."""
+    note(ledger, "start", flow_run.id, os.getpid())
+    arrive(gate, {"run": flow_run.id})
+    note(ledger, "end", flow_run.id, os.getpid())
+    return os.getpid()
+
+
+@flow
+def stops(gate: str, *, suspends: bool) -> str:
+    """Pause or suspend itself."""
+    arrive(gate)
+    (suspend_flow_run if suspends else pause_flow_run)(timeout=120, key="here")
+    return "on"
 
 
 @flow

@@ -13,6 +13,9 @@ PAGE = 64
 Place = tuple[float, str]
 """When a run was due, and its id: its place in its queue."""
 
+BEGIN = (-1.0, "")
+"""A place before all others."""
+
 Pair = tuple[str, str]
 """A queue and a lane."""
 
@@ -38,6 +41,7 @@ class Group:
 
     def read(self, records: Records, wanted: int) -> None:
         """Read its first runs: those that are wanted, and the one that is its head then."""
+        records.ask_for_first(self.stored, wanted + 1)
         self.runs = records.first_of(self.stored, wanted + 1)
         self._more = len(self.runs) > wanted
 
@@ -81,8 +85,10 @@ class Lineup:
         self._seen: list[Group] = []
         self._dropped: Group | None = None
         self._pages: dict[Pair, int] = {}
+        sizes = {pair: min(PAGE, room + 1) for pair, room in rooms.items()}
+        records.ask_for_groups(pool, sizes, BEGIN)
         for pair in rooms:
-            self._next_page(pair, (-1.0, ""))
+            self._next_page(pair, BEGIN)
 
     def __iter__(self) -> Iterator[Group]:
         """Yield the group of the next run, as long as there is one.

@@ -21,6 +21,9 @@ from stoker.services.changing import change
 from stoker.services.claim_groups import Group, Lineup
 from stoker.services.unit import ReadyHost, Unit
 
+LOOKED_AT = 8
+"""Hosts that are read together, ahead of the claim; each of the others when it is wanted."""
+
 
 def claim(unit: Unit, pool_name: str, ready: Sequence[ReadyHost]) -> None:
     """Claim as many of a pool's queued runs as limits and slots allow.
@@ -33,6 +36,7 @@ def claim(unit: Unit, pool_name: str, ready: Sequence[ReadyHost]) -> None:
     if not hosts:
         return
     unit.records.lock(f"pool:{pool_name}")
+    unit.records.ask_for_claim(pool_name, [host.id for host in hosts[:LOOKED_AT]], _slots(hosts))
     pool = unit.records.pool(pool_name)
     if pool is None or pool.paused:
         return
@@ -65,7 +69,7 @@ class _Claim:
 
     def run(self) -> None:
         # Each of them needs a slot that is free, or one that is lent.
-        most = sum(host.slots for host in self._hosts)
+        most = _slots(self._hosts)
         for run in self._unit.records.queued_nested(self._pool.name, most):
             self._claim_nested(run)
         lanes = sorted({host.lane for host in self._hosts})
@@ -310,6 +314,10 @@ class _Claim:
     def _give_up(self, run: FlowRun, message: str) -> None:
         wish = Wish(command=Command.CANCEL, at=self._unit.now, message=message)
         change(self._unit, run, wish)
+
+
+def _slots(hosts: Sequence[ReadyHost]) -> int:
+    return sum(host.slots for host in hosts)
 
 
 def _aimed(run: FlowRun, code: Code, function: str, limits: RunLimits) -> _Target:

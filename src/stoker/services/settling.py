@@ -42,11 +42,12 @@ def settle(unit: Unit) -> None:
 
 
 def _free(unit: Unit, over: Sequence[tuple[FlowRun, str | None]]) -> None:
+    hosts = {host: run.pool for run, host in over if host is not None and run.pool is not None}
+    unit.records.ask_for_end([run.id for run, _ in over if run.state.is_terminal], hosts)
     limiting.attempts_ended(unit, [run.id for run, _ in over if run.deployment_id is not None])
     pools = {run.pool for run, _ in over if run.pool is not None}
     unit.claimable |= pools
     unit.demand |= pools
-    hosts = {host: run.pool for run, host in over if host is not None and run.pool is not None}
     for host_id, pool in hosts.items():
         _slot_freed(unit, pool, host_id)
 

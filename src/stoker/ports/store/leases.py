@@ -1,6 +1,6 @@
 """Leases, and the waits along which they are lent."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct, field
@@ -32,6 +32,15 @@ class LeaseRecords(Protocol):
 
         Who judges by the use of limits, or changes it, holds ``pool:NAME`` of their pool: all that
         a claim takes lies within one. Taken before what is judged by is read.
+        """
+        ...
+
+    def ask_for_end(self, run_ids: Sequence[str], hosts: Mapping[str, str]) -> None:
+        """What follows from these ends is read next: all that may be one round trip.
+
+        Args:
+            run_ids: The runs whose attempts have ended.
+            hosts: Their hosts, with the pools of these.
         """
         ...
 

@@ -1,6 +1,6 @@
 """The queues of runs that wait for a slot, and of those that wait for their time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -88,6 +88,26 @@ class QueueRecords(Protocol):
         ...
 
     # Claim groups
+    def ask_for_claim(self, pool: str, hosts: Sequence[str], most: int) -> None:
+        """What a claim for these hosts begins with is read next: all that may be one round trip.
+
+        Args:
+            pool: The pool, whose lock is held.
+            hosts: The hosts that are looked at one by one.
+            most: How many nested runs of a kind are read.
+        """
+        ...
+
+    def ask_for_groups(
+        self, pool: str, sizes: Mapping[tuple[str, str], int], after: tuple[float, str]
+    ) -> None:
+        """So many open groups of these queues and lanes are read next, after this place."""
+        ...
+
+    def ask_for_first(self, group: ClaimGroup, limit: int) -> None:
+        """A group's first runs are read next, and its deployment."""
+        ...
+
     def open_groups(
         self, pool: str, lane: str, queue: str, after: tuple[float, str], limit: int
     ) -> list[ClaimGroup]:

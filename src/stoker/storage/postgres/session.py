@@ -70,6 +70,8 @@ class PostgresSession:
     with the commit. An error may so come up later than what caused it, within its transaction.
     """
 
+    sends_ahead = True
+
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._sql = statements()

@@ -7,7 +7,7 @@ import msgspec
 
 from stoker.domain.events import Event, Resource
 from stoker.storage.records.rows import to_text
-from stoker.storage.records.statements import Row, Statements
+from stoker.storage.records.statements import Row, Statements, Values
 
 LOW_BITS = 0x7FFF_FFFF
 """As much of an id as a lock of Postgres can carry."""
@@ -46,23 +46,23 @@ class Events(Statements):
         return [_event(row) for row in found]
 
 
-def _values(event: Event) -> Row:
+def _values(event: Event) -> Values:
     resource = event.resource
-    return (
-        event.event,
-        event.at,
-        resource.kind,
-        resource.id,
-        resource.name,
-        event.flow,
-        event.deployment,
-        event.pool,
-        event.queue,
-        event.run_id,
-        to_text(event.tags) if event.tags else "[]",
-        to_text(event.payload) if event.payload else "{}",
-        event.depth,
-    )
+    return {
+        "event": event.event,
+        "at": event.at,
+        "kind": resource.kind,
+        "resource": resource.id,
+        "name": resource.name,
+        "flow": event.flow,
+        "deployment": event.deployment,
+        "pool": event.pool,
+        "queue": event.queue,
+        "run_id": event.run_id,
+        "tags": to_text(event.tags) if event.tags else "[]",
+        "payload": to_text(event.payload) if event.payload else "{}",
+        "depth": event.depth,
+    }
 
 
 def _event(row: Row) -> Event:

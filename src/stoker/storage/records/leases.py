@@ -1,6 +1,6 @@
 """Leases, and the waits along which they are lent."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from stoker.domain.leases import Lease, Lendable
 from stoker.ports.store import PoolUsage
@@ -13,6 +13,7 @@ class Leases(Statements):
     """See `LeaseRecords`."""
 
     def lock(self, *names: str) -> None:
+        self._forget()
         self._session.lock(sorted(names))
 
     def put_lease(self, lease: Lease) -> None:
@@ -30,6 +31,16 @@ class Leases(Statements):
             usage.workers[worker] = usage.workers.get(worker, 0) + in_worker
             usage.hosts[host] = usage.hosts.get(host, 0) + slots
         return usage
+
+    def ask_for_end(self, run_ids: Sequence[str], hosts: Mapping[str, str]) -> None:
+        for host_id, pool in hosts.items():
+            self._ask("leases_of", host_id)
+            self._ask("host", host_id)
+            self._ask("pool", pool)
+        ids = to_text(run_ids)
+        self._ask("open_subflows", ids)
+        self._ask("waits_for", ids)
+        self._ask("held_waits")
 
     def deployment_use(self, deployment_id: str) -> int:
         return self._one("deployment_use", deployment_id)[0]

@@ -136,6 +136,16 @@ class Pending:
         """A run has entered its claim group, whichever that is."""
         self._queued.append({"run": run_id})
 
+    @property
+    def is_any(self) -> bool:
+        """Whether `write` would write anything."""
+        return bool(self._new or self._changes or self._leases)
+
+    @property
+    def has_notes(self) -> bool:
+        """Whether `write_notes` would write anything."""
+        return bool(self._groups or self._queued)
+
     def write(self, session: "Session") -> None:
         """Write all but what is for claim groups.
 

@@ -1,6 +1,6 @@
 """The queues of runs that wait for a slot, and of those that wait for their time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from stoker.domain.runs import FlowRun
 from stoker.domain.states import StateRecord, StateType
@@ -24,7 +24,25 @@ class Queues(Statements):
     def queued_nested(self, pool: str, most: int) -> list[FlowRun]:
         return [rows.run_of(row) for row in self._all("queued_nested", pool=pool, most=most)]
 
+    def ask_for_claim(self, pool: str, hosts: Sequence[str], most: int) -> None:
+        for query in ("pool", "queues", "usage"):
+            self._ask(query, pool)
+        self._ask("workers", pool=pool)
+        for host_id in hosts:
+            self._ask("host", host_id)
+        self._ask("queued_nested", pool=pool, most=most)
+
     # Claim groups
+
+    def ask_for_groups(
+        self, pool: str, sizes: Mapping[tuple[str, str], int], after: tuple[float, str]
+    ) -> None:
+        for (queue, lane), size in sizes.items():
+            self._ask("open_groups", pool, lane, queue, *after, size)
+
+    def ask_for_first(self, group: ClaimGroup, limit: int) -> None:
+        self._ask("first_of_group", group.pool, group.queue, group.lane, group.deployment_id, limit)
+        self._ask("deployment", name=group.deployment_id)
 
     def open_groups(
         self, pool: str, lane: str, queue: str, after: tuple[float, str], limit: int

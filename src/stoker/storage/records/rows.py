@@ -99,22 +99,22 @@ def run_of(row: Row) -> FlowRun:
     )
 
 
-def task_run_values(run: TaskRun) -> Row:
-    """The values of ``put_task_run``, in its order."""
+def task_run_values(run: TaskRun) -> dict[str, Any]:
+    """The values of ``put_task_run``."""
     state = run.state
-    return (
-        run.id,
-        run.flow_run_id,
-        run.task_name,
-        run.name,
-        state.type,
-        state.name,
-        state.at,
-        state.message,
-        run.run_count,
-        run.started,
-        run.ended,
-    )
+    return {
+        "id": run.id,
+        "flow_run_id": run.flow_run_id,
+        "task_name": run.task_name,
+        "name": run.name,
+        "state_type": state.type,
+        "state_name": state.name,
+        "state_at": state.at,
+        "state_message": state.message,
+        "run_count": run.run_count,
+        "started": run.started,
+        "ended": run.ended,
+    }
 
 
 def task_run_of(row: Row) -> TaskRun:

@@ -32,7 +32,14 @@ class Traces(Statements):
         self._many(
             "add_log",
             [
-                (run_id, line.task_run_id, line.at, line.level, line.logger, line.message)
+                {
+                    "run_id": run_id,
+                    "task_run_id": line.task_run_id,
+                    "at": line.at,
+                    "level": line.level,
+                    "logger": line.logger,
+                    "message": line.message,
+                }
                 for line in lines
             ],
         )

@@ -10,6 +10,8 @@ from stoker.storage.records.statements import Values
 class SqliteSession:
     """See `Session`."""
 
+    sends_ahead = False
+
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._sql = queries()

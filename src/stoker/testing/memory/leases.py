@@ -1,6 +1,6 @@
 """Leases, and the waits along which they are lent."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from stoker.domain.leases import Lease, Lendable
 from stoker.ports.store import PoolUsage
@@ -15,6 +15,9 @@ class Leases(Room):
 
     def lock(self, *names: str) -> None:
         """There is one writer at a time."""
+
+    def ask_for_end(self, run_ids: Sequence[str], hosts: Mapping[str, str]) -> None:
+        """Nothing is far away."""
 
     def put_lease(self, lease: Lease) -> None:
         self._tables.leases.put(lease.run_id, lease)

@@ -1,6 +1,6 @@
 """The queues of runs that wait for a slot, and of those that wait for their time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from stoker.domain.runs import FlowRun
 from stoker.domain.states import StateRecord, StateType
@@ -31,6 +31,17 @@ def enter(tables: Tables, run: FlowRun) -> None:
 
 class Queues(Room):
     """See `QueueRecords`."""
+
+    def ask_for_claim(self, pool: str, hosts: Sequence[str], most: int) -> None:
+        """Nothing is far away."""
+
+    def ask_for_groups(
+        self, pool: str, sizes: Mapping[tuple[str, str], int], after: tuple[float, str]
+    ) -> None:
+        """Nothing is far away."""
+
+    def ask_for_first(self, group: ClaimGroup, limit: int) -> None:
+        """Nothing is far away."""
 
     def _queued(self, *group: str) -> list[FlowRun]:
         """The queued runs of a pool, lane, queue and deployment, or of more: oldest first."""

@@ -138,6 +138,14 @@ def test_a_run_in_a_process_is_stored_once(shop):
     assert shop.run().name == "first"
 
 
+def test_a_run_is_seen_to_wait_in_the_transaction_that_stored_it(shop):
+    def work(records) -> bool:
+        records.insert_runs([a_run(queued=True)], [None])
+        return records.any_queued("p")
+
+    assert shop.do(work)
+
+
 def test_a_key_finds_its_run_and_is_unique_in_its_deployment(shop):
     shop.put(a_run("a"), a_run("b"), a_run("c"), keys=["k", None, None])
     own = a_run("a").deployment_id

@@ -92,13 +92,20 @@ class Transport:
             head += "Content-Length: 0\r\n"
         message = f"{head}\r\n".encode("latin-1") + (body or b"")
         connection = self._take()
+        sent = connection is not None
         if connection is not None:
             try:
                 return self._exchange(connection, method, message, hold)
             except _Stale as stale:
                 if stale.answered and not repeatable:
                     raise Unanswered(f"{self.url} broke off its answer: {stale}") from None
-        connection = self._connect()
+        try:
+            connection = self._connect()
+        except Unreachable as error:
+            if sent:
+                # A server that was killed may have done first what it was asked.
+                raise Unanswered(str(error)) from None
+            raise
         try:
             return self._exchange(connection, method, message, hold)
         except _Stale as stale:

@@ -128,6 +128,11 @@ def put_deployment(unit: Unit, deployment: Deployment) -> Deployment:
         NotFound: There is no such pool or queue.
         Invalid: Its name, entrypoint or job variables are impossible.
     """
+    # Its schedules' lock goes before its pool's, as where they fire.
+    known = unit.records.deployment(deployment.full_name)
+    if known is not None and deployment.schedules is not None:
+        unit.records.lock(scheduling.lock_of(known.id))
+    unit.records.lock(f"pool:{deployment.pool}", *([f"pool:{known.pool}"] if known else []))
     pool = need_pool(unit.records, deployment.pool)
     need_queues(unit.records, pool.name, [deployment.queue])
     check_name(deployment.name, "deployment")
@@ -154,7 +159,6 @@ def put_deployment(unit: Unit, deployment: Deployment) -> Deployment:
     if before is not None and before.lane != deployment.lane:
         _follow(unit, pool, deployment)
     if before is not None and before.concurrency_limit != deployment.concurrency_limit:
-        unit.records.lock(f"pool:{before.pool}", f"pool:{pool.name}")
         unit.records.unblock(deployment.id)
         lending.given_back(unit)
         unit.claimable |= {before.pool, pool.name}

@@ -47,6 +47,7 @@ def register_worker(unit: Unit, worker: Worker, launched: Collection[str]) -> No
 
 def worker_seen(unit: Unit, worker: Worker) -> bool:
     """A worker is alive; False where it has another connection by now."""
+    unit.records.lock(f"pool:{worker.pool}")
     stored = _worker(unit, worker)
     if stored is not None and stored.connection != worker.connection:
         return False

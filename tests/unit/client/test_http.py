@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from stoker.client.connection import Transport, Unanswered
 from stoker.client.http import Api
 from stoker.domain.errors import (
     Conflict,
@@ -162,6 +163,10 @@ class RawServer:
     def read(self, connection: socket.socket) -> None:
         self.received.append(connection.recv(65536))
 
+    def stop(self) -> None:
+        """Take no more connections."""
+        self._listener.close()
+
     def close(self):
         self._thread.join(10)
         self._listener.close()
@@ -232,6 +237,22 @@ def test_a_fresh_connection_that_breaks_is_no_reason_to_try_again(raw):
     with Api(server.url) as api, pytest.raises(Unavailable, match="before it answered"):
         api.report([])
     assert len(server.received) == 1
+
+
+def test_what_a_server_got_before_it_was_killed_may_have_arrived(raw):
+    def answer_then_end(connection):
+        server.read(connection)
+        connection.sendall(OK)
+        server.read(connection)
+        server.stop()
+
+    server = raw([answer_then_end])
+    transport = Transport(server.url)
+    transport.send("POST", "/first")
+    with pytest.raises(Unanswered):
+        transport.send("POST", "/second")
+    transport.close()
+    assert len(server.received) == 2
 
 
 def test_a_broken_answer_to_a_post_is_not_sent_again(raw):

@@ -10,6 +10,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.types.numeric import FloatDumper, Int8Dumper
 from psycopg.types.string import StrDumperUnknown, TextLoader
 
+from stoker.domain.database_urls import masked
 from stoker.domain.errors import Invalid, Unavailable
 from stoker.storage.postgres.problems import unusable
 
@@ -108,5 +109,5 @@ def need_version(connection: Connection, url: str) -> None:
     if connection.info.server_version < 15_00_00:
         number = connection.info.server_version // 10000
         raise Unavailable(
-            f"the database {url} is served by Postgres {number}; Stoker needs 15 or newer"
+            f"the database {masked(url)} is served by Postgres {number}; Stoker needs 15 or newer"
         )

@@ -55,7 +55,8 @@ BESIDE = frozenset(
 
 GROUPS = frozenset(
     {
-        *("open_groups", "claimable_counts", "queued_lanes", "queued_of_deployment"),
+        *("any_queued", "open_groups", "claimable_counts", "queued_lanes"),
+        "queued_of_deployment",
         *("move_group", "drop_group", "block_group", "unblock_groups"),
     }
 )

@@ -383,8 +383,13 @@ async def _serve(settings: Settings, store: Store, listener: socket.socket) -> N
     try:
         await server.serve(sockets=[listener])
     finally:
-        for service in services:
-            service.cancel()
+        # Again and again: a unit of work says `Unavailable` where it is cancelled while the server
+        # stops, and a loop may take that for a store that cannot be used now, and go on.
+        left = set(services)
+        while left:
+            for service in left:
+                service.cancel()
+            _, left = await asyncio.wait(left, timeout=0.2)
         await asyncio.gather(*services, return_exceptions=True)
         if isinstance(members, Members):
             await members.leave()

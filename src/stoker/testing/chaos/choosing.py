@@ -10,6 +10,10 @@ from stoker.testing.chaos.session import Order
 SERVERS = 2
 """Servers on a database that takes several."""
 
+ENTERED = Path("/mnt")
+"""Where Postgres's disk is mounted, in a namespace of its own: its user may enter no folder of
+root's, as temporary ones are."""
+
 
 def order_of(given: argparse.Namespace, folder: Path, seed: int) -> Order:
     """Return it."""
@@ -24,15 +28,15 @@ def order_of(given: argparse.Namespace, folder: Path, seed: int) -> Order:
     )
     if given.db == "postgres":
         order.servers = given.servers or SERVERS
-        order.database = lambda _: _postgres(folder, order.servers)
+        order.database = lambda _: _postgres(order.servers)
         order.prepare = _prepare
     return order
 
 
-def _postgres(folder: Path, servers: int) -> Database:
+def _postgres(servers: int) -> Database:
     from stoker.testing.chaos.postgres import PostgresDatabase
 
-    return PostgresDatabase(folder / "postgres", servers)
+    return PostgresDatabase(ENTERED, servers)
 
 
 def _prepare(breaker: Breaker) -> None:

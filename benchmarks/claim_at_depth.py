@@ -22,8 +22,8 @@ from stoker.domain.runs import FlowRun
 from stoker.domain.transitions import Command, Wish
 from stoker.ports.store import Records, Store
 from stoker.services.changing import change
-from stoker.services.claiming import claim
-from stoker.services.submission import submit
+from stoker.services.claims.claiming import claim
+from stoker.services.runs.submission import submit
 from stoker.services.unit import ReadyHost, Unit
 
 SHALLOW = 100

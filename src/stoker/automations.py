@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from stoker.domain import triggers
-from stoker.domain.actions import (
+from stoker.domain.automation import triggers
+from stoker.domain.automation.actions import (
     Action,
     CallWebhook,
     CancelFlowRun,
@@ -25,8 +25,8 @@ from stoker.domain.actions import (
     RunDeployment,
     SendNotification,
 )
-from stoker.domain.automations import Automation as Record
-from stoker.domain.triggers import (
+from stoker.domain.automation.automations import Automation as Record
+from stoker.domain.automation.triggers import (
     FlowRunStateTrigger,
     LateRunTrigger,
     PoolUnhealthyTrigger,
@@ -71,7 +71,7 @@ def EventTrigger(
     after: str | Iterable[str] = (),
     for_each: str | Iterable[str] = (),
 ) -> triggers.EventTrigger:
-    """Return a trigger on events; see `stoker.domain.triggers.EventTrigger`.
+    """Return a trigger on events; see `stoker.domain.automation.triggers.EventTrigger`.
 
     Args:
         expect: Names of the events, with ``*``; every event where empty.

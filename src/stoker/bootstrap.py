@@ -30,25 +30,25 @@ from stoker.domain.hosts import ProcessIdentity
 from stoker.ports.clock import Clock
 from stoker.ports.store import Store
 from stoker.process_identity import identify, is_alive, this_machine
-from stoker.services.automating import Automator
-from stoker.services.backfiller import Backfiller
-from stoker.services.delivering import Deliverer
+from stoker.services.automations.automating import Automator
+from stoker.services.automations.delivering import Deliverer
+from stoker.services.concurrency.granting import Granter
 from stoker.services.dispatcher import Dispatcher
-from stoker.services.event_feed import EventFeed
-from stoker.services.granting import Granter
-from stoker.services.hearing import Hearing
-from stoker.services.links import linking
-from stoker.services.loops import Loops, PacedClock
-from stoker.services.members import Members, join
-from stoker.services.metrics import Metrics
-from stoker.services.peers import Peers
-from stoker.services.promoting import Promoter
-from stoker.services.provisioner import Provisioner
-from stoker.services.pruner import Pruner
-from stoker.services.pruning import Ages
-from stoker.services.readiness import Readiness
-from stoker.services.scheduler import Scheduler
-from stoker.services.sweeper import Sweeper
+from stoker.services.events.feed import EventFeed
+from stoker.services.events.links import linking
+from stoker.services.fleet.provisioner import Provisioner
+from stoker.services.fleet.sweeper import Sweeper
+from stoker.services.operations.loops import Loops, PacedClock
+from stoker.services.operations.metrics import Metrics
+from stoker.services.operations.pruner import Pruner
+from stoker.services.operations.pruning import Ages
+from stoker.services.operations.readiness import Readiness
+from stoker.services.replicas.hearing import Hearing
+from stoker.services.replicas.members import Members, join
+from stoker.services.replicas.peers import Peers
+from stoker.services.runs.promoting import Promoter
+from stoker.services.schedules.backfiller import Backfiller
+from stoker.services.schedules.scheduler import Scheduler
 from stoker.settings import Settings
 from stoker.storage.file_systems import refuse_network
 from stoker.storage.sqlite.schema import make_home

@@ -32,10 +32,12 @@ from stoker.domain.runs import FlowRun
 from stoker.ports.backend import Backend
 from stoker.ports.store import Records, Store
 from stoker.process_identity import identify
-from stoker.services import administration, limiting, scripts
+from stoker.services import administration
+from stoker.services.concurrency import limiting
+from stoker.services.concurrency.limiting import Holder
 from stoker.services.dispatcher import need_run
-from stoker.services.ingest import ingest
-from stoker.services.limiting import Holder
+from stoker.services.runs import scripts
+from stoker.services.runs.ingest import ingest
 from stoker.services.unit import Unit
 from stoker.settings import Settings
 

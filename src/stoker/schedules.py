@@ -23,7 +23,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 from stoker.domain.schedules import Schedule
-from stoker.domain.timing import check
+from stoker.domain.scheduling.timing import check
 from stoker.engine.parameters import sendable
 
 __all__ = ["Cron", "Interval", "RRule", "Schedule", "schedules_of"]

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from stoker.client.event_stream import follow
-from stoker.domain.actions import (
+from stoker.domain.automation.actions import (
     Action,
     CallWebhook,
     CancelFlowRun,
@@ -19,15 +19,15 @@ from stoker.domain.actions import (
     RunDeployment,
     SendNotification,
 )
-from stoker.domain.automations import MAX_DEPTH, Automation
-from stoker.domain.errors import StokerError
-from stoker.domain.events import EmitEvent, Event, Resource
-from stoker.domain.triggers import (
+from stoker.domain.automation.automations import MAX_DEPTH, Automation
+from stoker.domain.automation.triggers import (
     EventTrigger,
     FlowRunStateTrigger,
     Posture,
     Trigger,
 )
+from stoker.domain.errors import StokerError
+from stoker.domain.events import EmitEvent, Event, Resource
 from stoker.testing import Gate, Harness
 from stoker.testing.receiver import Receiver
 from stoker.wire.http import PoolUpdate

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from stoker.domain.actions import CancelFlowRun
-from stoker.domain.automations import Automation
+from stoker.domain.automation.actions import CancelFlowRun
+from stoker.domain.automation.automations import Automation
+from stoker.domain.automation.triggers import LateRunTrigger
 from stoker.domain.states import StateType
-from stoker.domain.triggers import LateRunTrigger
 from stoker.testing import harness
 
 PROJECT = Path(__file__).parent / "project"

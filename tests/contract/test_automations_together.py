@@ -3,13 +3,13 @@
 import asyncio
 
 from stoker.clock import SystemClock
-from stoker.domain.actions import PauseWorkPool
-from stoker.domain.automations import Automation
+from stoker.domain.automation.actions import PauseWorkPool
+from stoker.domain.automation.automations import Automation
+from stoker.domain.automation.triggers import EventTrigger
 from stoker.domain.events import Event, Resource
-from stoker.domain.triggers import EventTrigger
-from stoker.services import automating
-from stoker.services.automating import READER, Automator
-from stoker.services.automations import create_automation
+from stoker.services.automations import automating
+from stoker.services.automations.automating import READER, Automator
+from stoker.services.automations.managing import create_automation
 from stoker.services.dispatcher import Dispatcher
 from stoker.services.unit import Unit
 from stoker.storage.postgres.store import PostgresStore

@@ -9,7 +9,8 @@ import pytest
 from stoker.domain.concurrency import Limit, LimitKind
 from stoker.domain.pools import WorkPool
 from stoker.ports.store import Records
-from stoker.services import administration, limits
+from stoker.services import administration
+from stoker.services.concurrency import limits
 from stoker.services.unit import Unit
 from stoker.storage.postgres.store import PostgresStore
 

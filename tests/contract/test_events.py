@@ -2,12 +2,12 @@
 
 import pytest
 
-from stoker.domain.actions import CallWebhook, PauseWorkPool
-from stoker.domain.automations import Automation
-from stoker.domain.deliveries import Delivery, DeliveryState, Firing
+from stoker.domain.automation.actions import CallWebhook, PauseWorkPool
+from stoker.domain.automation.automations import Automation
+from stoker.domain.automation.deliveries import Delivery, DeliveryState, Firing
+from stoker.domain.automation.triggers import EventTrigger
+from stoker.domain.automation.windows import Window
 from stoker.domain.events import Event, Resource
-from stoker.domain.triggers import EventTrigger
-from stoker.domain.windows import Window
 
 FULL = Event(
     event="flow-run.Failed",

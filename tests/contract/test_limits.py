@@ -25,9 +25,11 @@ from stoker.domain.runs import FlowRun
 from stoker.domain.states import StateRecord, StateType
 from stoker.domain.transitions import Command, Wish
 from stoker.ports.store import DroppedSlots
-from stoker.services import limiting, limits, registering, scripts
 from stoker.services.changing import change
-from stoker.services.limiting import Holder
+from stoker.services.concurrency import limiting, limits
+from stoker.services.concurrency.limiting import Holder
+from stoker.services.fleet import registering
+from stoker.services.runs import scripts
 from stoker.services.settling import settle
 from stoker.services.unit import Unit
 

@@ -12,8 +12,8 @@ from stoker.domain.runs import FlowRun, LogLine, TaskRun
 from stoker.domain.schedules import Backfill, Schedule
 from stoker.domain.states import ResultRecord, StateRecord, StateType
 from stoker.domain.transitions import Transition
-from stoker.services.pruning import Ages, Pruned, count, prune_logs, prune_runs, steps
-from stoker.services.rolling_up import roll_up
+from stoker.services.operations.pruning import Ages, Pruned, count, prune_logs, prune_runs, steps
+from stoker.services.operations.rolling_up import roll_up
 from stoker.services.unit import Unit
 
 HOUR = 3600.0

@@ -9,10 +9,11 @@ from stoker.domain.pools import WorkPool
 from stoker.domain.runs import FlowRun
 from stoker.domain.schedules import Schedule
 from stoker.ports.store import Records, RunFilter, Store
-from stoker.services import administration, backfilling, scheduling
-from stoker.services.backfiller import Backfiller
+from stoker.services import administration
 from stoker.services.dispatcher import Dispatcher
-from stoker.services.scheduler import Scheduler
+from stoker.services.schedules import backfilling, scheduling
+from stoker.services.schedules.backfiller import Backfiller
+from stoker.services.schedules.scheduler import Scheduler
 from stoker.services.unit import Unit
 
 ROUNDS, STEP = 25, 2

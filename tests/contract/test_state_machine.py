@@ -24,13 +24,16 @@ from stoker.domain.servers import Server
 from stoker.domain.states import ACTIVE, StateRecord, StateType
 from stoker.domain.transitions import Command, Wish
 from stoker.ports.store import Records, RunFilter, Store
-from stoker.services import administration, lending, registering, submission
-from stoker.services.cancelling import cancel
+from stoker.services import administration
 from stoker.services.changing import change
-from stoker.services.claiming import claim
-from stoker.services.ingest import ingest
-from stoker.services.members import register_alone
-from stoker.services.sweeping import SweepRules, sweep
+from stoker.services.claims import lending
+from stoker.services.claims.claiming import claim
+from stoker.services.fleet import registering
+from stoker.services.fleet.sweeping import SweepRules, sweep
+from stoker.services.replicas.members import register_alone
+from stoker.services.runs import submission
+from stoker.services.runs.cancelling import cancel
+from stoker.services.runs.ingest import ingest
 from stoker.services.unit import ReadyHost, Unit
 from stoker.storage.postgres.store import PostgresStore
 from stoker.storage.sqlite.store import SqliteStore

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from stoker.crash_points import VARIABLE
-from stoker.domain.actions import CallWebhook, RunDeployment
-from stoker.domain.automations import Automation
+from stoker.domain.automation.actions import CallWebhook, RunDeployment
+from stoker.domain.automation.automations import Automation
+from stoker.domain.automation.triggers import EventTrigger, Posture
 from stoker.domain.events import EmitEvent, Resource
-from stoker.domain.triggers import EventTrigger, Posture
 from stoker.testing import Harness
 from stoker.testing.receiver import Receiver
 

@@ -10,11 +10,11 @@ from msgspec import UNSET
 
 from stoker.api.access import scope
 from stoker.api.context import Context
-from stoker.domain.automations import Automation, shown
-from stoker.domain.deliveries import Delivery, shown_delivery
+from stoker.domain.automation.automations import Automation, shown
+from stoker.domain.automation.deliveries import Delivery, shown_delivery
 from stoker.domain.errors import NotFound
 from stoker.ports.store import Records
-from stoker.services import automations
+from stoker.services.automations import managing as automations
 from stoker.services.unit import Unit
 from stoker.wire.automations import (
     AutomationDetail,

@@ -13,10 +13,10 @@ from stoker.api.context import Context
 from stoker.api.schedules import checked
 from stoker.domain.errors import Invalid
 from stoker.domain.schedules import Backfill, Schedule
-from stoker.domain.wall_time import instant_of
+from stoker.domain.scheduling.wall_time import instant_of
 from stoker.ports.store import Records
-from stoker.services import backfilling, scheduling
 from stoker.services.lookup import need_deployment
+from stoker.services.schedules import backfilling, scheduling
 from stoker.services.unit import Unit
 from stoker.wire.schedules import BackfillAnswer, BackfillStart
 

@@ -12,8 +12,8 @@ from stoker.api.context import Context
 from stoker.domain.concurrency import Limit, LimitKind
 from stoker.domain.requests import Slots
 from stoker.ports.store import Records
-from stoker.services import limiting, limits
-from stoker.services.limiting import Holder
+from stoker.services.concurrency import limiting, limits
+from stoker.services.concurrency.limiting import Holder
 from stoker.wire.http import LimitCreate, LimitDetail, LimitUpdate, ScriptSlots
 
 HOLD = 60.0

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 
 from stoker.ports.clock import Clock
+from stoker.services.concurrency.granting import Granter
 from stoker.services.dispatcher import Dispatcher
-from stoker.services.event_feed import EventFeed
-from stoker.services.granting import Granter
-from stoker.services.metrics import Metrics
-from stoker.services.provisioner import Provisioner
-from stoker.services.readiness import Readiness
-from stoker.services.sweeper import Sweeper
+from stoker.services.events.feed import EventFeed
+from stoker.services.fleet.provisioner import Provisioner
+from stoker.services.fleet.sweeper import Sweeper
+from stoker.services.operations.metrics import Metrics
+from stoker.services.operations.readiness import Readiness
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from stoker.api.context import Context
 from stoker.api.schedules import checked
 from stoker.domain.deployments import Code, Deployment
 from stoker.services import administration
-from stoker.services.peers import News
+from stoker.services.fleet.warming import wanted_codes
+from stoker.services.replicas.peers import News
 from stoker.services.unit import Unit
-from stoker.services.warming import wanted_codes
 
 
 async def put_deployment(context: Context, deployment: Deployment) -> Deployment:

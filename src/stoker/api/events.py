@@ -12,13 +12,13 @@ from litestar.response import Stream
 from stoker.api.access import scope
 from stoker.api.context import Context
 from stoker.api.streams import ending_slow_readers
+from stoker.domain.automation.triggers import EventTrigger, check_patterns
 from stoker.domain.errors import Invalid
 from stoker.domain.events import EmitEvent, Event, check_emitted
-from stoker.domain.triggers import EventTrigger, check_patterns
 from stoker.ports.store import Records
-from stoker.services.event_feed import EventFeed
-from stoker.services.happening import emitted
-from stoker.services.reading_events import fits, page_after, page_before
+from stoker.services.events.feed import EventFeed
+from stoker.services.events.happening import emitted
+from stoker.services.events.reading import fits, page_after, page_before
 from stoker.services.unit import Unit
 from stoker.wire.automations import EventPage
 

@@ -15,13 +15,13 @@ from stoker.domain.requests import StartRun
 from stoker.domain.runs import FlowRun, StoredLogLine, TaskRun
 from stoker.domain.states import StateRecord, StateType
 from stoker.ports.store import Records, RunFilter
-from stoker.services import lending
-from stoker.services.cancelling import cancel
+from stoker.services.claims import lending
 from stoker.services.dispatcher import need_run, patience
-from stoker.services.explaining import Outlook, explain
-from stoker.services.forgetting import forget
-from stoker.services.launching import outlook_of
-from stoker.services.submission import submit
+from stoker.services.fleet.launching import outlook_of
+from stoker.services.operations.forgetting import forget
+from stoker.services.runs.cancelling import cancel
+from stoker.services.runs.explaining import Outlook, explain
+from stoker.services.runs.submission import submit
 from stoker.services.unit import Unit
 from stoker.wire.http import RunIds, RunPage, StartRuns
 

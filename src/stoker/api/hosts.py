@@ -35,13 +35,14 @@ from stoker.domain.requests import (
     StartRun,
 )
 from stoker.domain.runs import FlowRun
-from stoker.services import launching, pausing, registering
+from stoker.services.concurrency.limiting import Holder
 from stoker.services.dispatcher import need_run
-from stoker.services.intake import take_in
-from stoker.services.limiting import Holder
-from stoker.services.registering import NotYet
+from stoker.services.fleet import launching, registering
+from stoker.services.fleet.registering import NotYet
+from stoker.services.fleet.warming import wanted_codes
+from stoker.services.runs import pausing
+from stoker.services.runs.intake import take_in
 from stoker.services.unit import ReadyHost, Unit
-from stoker.services.warming import wanted_codes
 from stoker.wire.host import (
     FROM_HOST,
     Assign,

@@ -12,8 +12,8 @@ from stoker.api.access import scope
 from stoker.api.context import Context
 from stoker.domain.requests import HoldRun, PauseRun
 from stoker.domain.runs import FlowRun
-from stoker.services import pausing
-from stoker.services.rerunning import rerun
+from stoker.services.runs import pausing
+from stoker.services.runs.rerunning import rerun
 
 HOUR = 3600.0
 

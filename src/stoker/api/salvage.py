@@ -14,7 +14,7 @@ from msgspec import Raw, Struct
 from stoker.api.sockets import UNREADABLE
 from stoker.domain.reports import Finished, Frame, Report
 from stoker.domain.states import StateRecord, StateType
-from stoker.services.intake import UNREADABLE as UNREADABLE_END
+from stoker.services.runs.intake import UNREADABLE as UNREADABLE_END
 from stoker.wire.host import Frames, OpaqueFrame
 from stoker.wire.worker import SpooledFrames
 

@@ -12,10 +12,10 @@ from stoker.api.access import scope
 from stoker.api.context import Context
 from stoker.domain.deployments import Deployment
 from stoker.domain.schedules import DeploymentSchedule, Schedule
-from stoker.domain.timing import check, occurrences
+from stoker.domain.scheduling.timing import check, occurrences
 from stoker.ports.store import Records
-from stoker.services import scheduling
 from stoker.services.lookup import need_deployment
+from stoker.services.schedules import scheduling
 from stoker.wire.schedules import SchedulePatch
 
 UPCOMING = 5

@@ -8,8 +8,8 @@ from stoker.api.access import scope
 from stoker.api.context import Context
 from stoker.domain.hosts import ProcessIdentity
 from stoker.domain.pools import Machine
-from stoker.services import scripts
-from stoker.services.intake import take_in
+from stoker.services.runs import scripts
+from stoker.services.runs.intake import take_in
 from stoker.wire.http import ReportFrames, ScriptHello
 
 

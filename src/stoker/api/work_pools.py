@@ -15,7 +15,7 @@ from stoker.domain.hosts import HostZygote
 from stoker.domain.pools import WorkPool, WorkQueue
 from stoker.ports.store import Records
 from stoker.services import administration
-from stoker.services.launching import connected_workers
+from stoker.services.fleet.launching import connected_workers
 from stoker.services.lookup import need_pool
 from stoker.wire.http import (
     KnobChanges,

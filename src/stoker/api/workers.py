@@ -15,9 +15,9 @@ from stoker.domain.errors import NotFound
 from stoker.domain.hosts import HostOrder
 from stoker.domain.ids import new_id
 from stoker.domain.pools import Worker, WorkPool
-from stoker.services import launching, registering
-from stoker.services.intake import take_in
+from stoker.services.fleet import launching, registering
 from stoker.services.lookup import need_pool
+from stoker.services.runs.intake import take_in
 from stoker.services.unit import Unit
 from stoker.wire.versions import WIRE_VERSION, common_version
 from stoker.wire.worker import (

@@ -11,9 +11,9 @@ import msgspec
 from stoker.cli.context import open_api
 from stoker.cli.output import as_json, clock, print_fields, print_json, print_table
 from stoker.client.http import Api
-from stoker.domain.actions import Action
-from stoker.domain.automations import Automation
-from stoker.domain.deliveries import Delivery, DeliveryState
+from stoker.domain.automation.actions import Action
+from stoker.domain.automation.automations import Automation
+from stoker.domain.automation.deliveries import Delivery, DeliveryState
 from stoker.domain.errors import Invalid
 from stoker.wire.automations import AutomationPut
 

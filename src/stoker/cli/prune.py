@@ -24,7 +24,7 @@ def prune(days: float | None, dry_run: bool, as_json: bool) -> None:
     """
     found = settings.load()
     from stoker.bootstrap import ages_of, forget_results, open_store
-    from stoker.services.pruning import Ages, Pruned, count, steps
+    from stoker.services.operations.pruning import Ages, Pruned, count, steps
     from stoker.services.unit import Unit
 
     seconds = None if days is None else days * 86_400

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
-from stoker.domain.automations import Automation
-from stoker.domain.deliveries import Delivery
+from stoker.domain.automation.automations import Automation
+from stoker.domain.automation.deliveries import Delivery
 from stoker.domain.events import EmitEvent, Event
 from stoker.wire.automations import (
     AutomationDetail,

@@ -3,7 +3,7 @@
 import asyncio
 
 from stoker.couriers import notifications, webhooks
-from stoker.domain.actions import CallWebhook, SendNotification
+from stoker.domain.automation.actions import CallWebhook, SendNotification
 
 
 class OutsideCourier:

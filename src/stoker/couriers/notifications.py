@@ -5,7 +5,7 @@ import logging
 from importlib.util import find_spec
 from typing import Any
 
-from stoker.domain.actions import SendNotification, without_secrets
+from stoker.domain.automation.actions import SendNotification, without_secrets
 from stoker.ports.courier import Undelivered
 
 AT_ONCE = 4

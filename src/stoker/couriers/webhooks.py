@@ -5,7 +5,7 @@ import ssl
 from urllib.parse import urlsplit
 
 from stoker.couriers.signing import signature
-from stoker.domain.actions import CallWebhook, check_url, without_secrets
+from stoker.domain.automation.actions import CallWebhook, check_url, without_secrets
 from stoker.domain.errors import Invalid
 from stoker.ports.courier import Undelivered
 

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from stoker.domain.actions import CallWebhook, SendNotification
+from stoker.domain.automation.actions import CallWebhook, SendNotification
 from stoker.domain.errors import StokerError
 
 

@@ -12,12 +12,13 @@ from stoker.domain.ids import new_id
 from stoker.domain.limits import limits_of
 from stoker.domain.pools import WorkPool, WorkQueue
 from stoker.domain.templates import DEFAULT_TEMPLATES, code_of, lane_of, resolve
-from stoker.services import backfilling, lending, scheduling
-from stoker.services.cancelling import cancel
-from stoker.services.happening import deployment_told, pool_told, queue_told
+from stoker.services.claims import lending
+from stoker.services.events.happening import deployment_told, pool_told, queue_told
+from stoker.services.fleet.registering import drain, lost
 from stoker.services.lookup import need_deployment, need_pool, need_queues, need_run
 from stoker.services.naming import check_name
-from stoker.services.registering import drain, lost
+from stoker.services.runs.cancelling import cancel
+from stoker.services.schedules import backfilling, scheduling
 from stoker.services.unit import Unit
 
 

@@ -7,7 +7,7 @@ from stoker.domain.errors import Outrun
 from stoker.domain.runs import FlowRun
 from stoker.domain.states import TERMINAL, StateRecord, StateType
 from stoker.domain.transitions import Command, Rejected, Wish, decide
-from stoker.services.happening import run_entered
+from stoker.services.events.happening import run_entered
 from stoker.services.unit import Unit
 
 EXECUTED = frozenset({StateType.RUNNING, StateType.PAUSED, StateType.CANCELLING})

@@ -13,13 +13,13 @@ from stoker.domain.runs import FlowRun
 from stoker.ports.clock import Clock
 from stoker.ports.links import HostLink
 from stoker.ports.store import Records, Store
-from stoker.services import lending
-from stoker.services.followers import Followers
-from stoker.services.leaps import Leaps, follow
+from stoker.services.claims import lending
+from stoker.services.events.followers import Followers
+from stoker.services.fleet.registering import release
 from stoker.services.lookup import need_run
-from stoker.services.members import Alone, Membership
-from stoker.services.peers import News
-from stoker.services.registering import release
+from stoker.services.replicas.leaps import Leaps, follow
+from stoker.services.replicas.members import Alone, Membership
+from stoker.services.replicas.peers import News
 from stoker.services.settling import finish
 from stoker.services.unit import ReadyHost, Unit
 from stoker.services.watch import Watch

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from stoker.domain.hosts import Host, HostState
 from stoker.domain.runs import FlowRun
 from stoker.ports.store import Records
-from stoker.services import lending, limiting
 from stoker.services.changing import closing_state, crash_all, part_of
-from stoker.services.claiming import claim
-from stoker.services.replacing import pairs_of
+from stoker.services.claims import lending
+from stoker.services.claims.claiming import claim
+from stoker.services.concurrency import limiting
+from stoker.services.fleet.replacing import pairs_of
 from stoker.services.unit import ReadyHost, Unit
 
 

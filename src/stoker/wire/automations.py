@@ -2,11 +2,11 @@
 
 from msgspec import UNSET, Struct, UnsetType, field
 
-from stoker.domain.actions import Action
-from stoker.domain.automations import Automation
-from stoker.domain.deliveries import Delivery
+from stoker.domain.automation.actions import Action
+from stoker.domain.automation.automations import Automation
+from stoker.domain.automation.deliveries import Delivery
+from stoker.domain.automation.triggers import Trigger
 from stoker.domain.events import Event
-from stoker.domain.triggers import Trigger
 
 
 class EventPage(Struct, kw_only=True):

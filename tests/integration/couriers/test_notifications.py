@@ -8,7 +8,7 @@ import pytest
 
 from stoker.couriers import notifications
 from stoker.couriers.courier import OutsideCourier
-from stoker.domain.actions import SendNotification
+from stoker.domain.automation.actions import SendNotification
 from stoker.ports.courier import Undelivered
 
 # Apprise's own, at its first import of its plugins.

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from stoker.couriers.webhooks import MAX_SAID, post
-from stoker.domain.actions import CallWebhook
+from stoker.domain.automation.actions import CallWebhook
 from stoker.ports.courier import Undelivered
 
 BODY = b'{"n":1}'

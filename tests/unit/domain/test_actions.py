@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from stoker.domain.actions import (
+from stoker.domain.automation.actions import (
     MASK,
     Action,
     CallWebhook,

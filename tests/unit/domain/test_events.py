@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stoker.domain.automation.filling import fill, fill_text
 from stoker.domain.errors import Invalid
 from stoker.domain.events import MAX_PAYLOAD, EmitEvent, Resource, check_emitted
-from stoker.domain.filling import fill, fill_text
 from stoker.domain.patterns import fits, wanted
 
 TEXT = st.text("ab.*", max_size=8)

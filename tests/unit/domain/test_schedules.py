@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from stoker.domain.errors import Invalid
 from stoker.domain.schedules import Schedule
-from stoker.domain.timing import check, next_after, occurrences
+from stoker.domain.scheduling.timing import check, next_after, occurrences
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 

@@ -9,9 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stoker.automations import EventTrigger as sdk_trigger
-from stoker.domain.errors import Invalid
-from stoker.domain.events import Event, Resource
-from stoker.domain.triggers import (
+from stoker.domain.automation.triggers import (
     EventTrigger,
     FlowRunStateTrigger,
     Posture,
@@ -20,7 +18,9 @@ from stoker.domain.triggers import (
     key_of,
     matches,
 )
-from stoker.domain.windows import Window, advance, armed, concerns
+from stoker.domain.automation.windows import Window, advance, armed, concerns
+from stoker.domain.errors import Invalid
+from stoker.domain.events import Event, Resource
 
 TIMES = st.lists(st.integers(0, 200), max_size=60).map(sorted)
 

@@ -16,11 +16,13 @@ from stoker.domain.requests import StartRun
 from stoker.domain.runs import FlowRun
 from stoker.domain.servers import Server
 from stoker.domain.states import StateRecord, StateType
-from stoker.services import administration, lending, registering
-from stoker.services.ingest import ingest
-from stoker.services.members import register_alone
+from stoker.services import administration
+from stoker.services.claims import lending
+from stoker.services.fleet import registering
+from stoker.services.replicas.members import register_alone
+from stoker.services.runs.ingest import ingest
+from stoker.services.runs.submission import submit
 from stoker.services.settling import finish
-from stoker.services.submission import submit
 from stoker.services.unit import ReadyHost, Unit
 from stoker.storage.sqlite.store import SqliteStore
 

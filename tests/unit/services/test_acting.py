@@ -1,6 +1,6 @@
 """What automations do within the store: once, and as it is noted."""
 
-from stoker.domain.actions import (
+from stoker.domain.automation.actions import (
     Action,
     PauseDeployment,
     PauseSchedule,
@@ -8,10 +8,10 @@ from stoker.domain.actions import (
     ResumeDeployment,
     ResumeSchedule,
 )
-from stoker.domain.deliveries import Delivery, DeliveryState, Firing
+from stoker.domain.automation.deliveries import Delivery, DeliveryState, Firing
 from stoker.domain.events import Event, Resource
 from stoker.domain.schedules import Schedule
-from stoker.services import outbox
+from stoker.services.automations import outbox
 
 
 def act(world, action: Action, deployment: str | None = "f/d") -> Delivery:

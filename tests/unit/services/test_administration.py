@@ -8,8 +8,8 @@ from stoker.domain.pools import WarmKnobs
 from stoker.domain.requests import HoldRun
 from stoker.domain.states import StateType
 from stoker.services import administration
-from stoker.services.losing import lose
-from stoker.services.pausing import hold
+from stoker.services.runs.losing import lose
+from stoker.services.runs.pausing import hold
 
 
 def update(world, name: str = "pool", **changes):

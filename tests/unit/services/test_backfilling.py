@@ -10,10 +10,11 @@ from stoker.domain.errors import Invalid, NotFound
 from stoker.domain.schedules import Backfill, Schedule
 from stoker.domain.states import StateType
 from stoker.ports.store import RunFilter
-from stoker.services import administration, backfilling
-from stoker.services.backfiller import Backfiller
-from stoker.services.backfilling import planned
+from stoker.services import administration
 from stoker.services.dispatcher import Dispatcher
+from stoker.services.schedules import backfilling
+from stoker.services.schedules.backfiller import Backfiller
+from stoker.services.schedules.backfilling import planned
 
 DAY = 86_400.0
 

@@ -5,7 +5,7 @@ import pytest
 from stoker.domain.errors import Conflict, NotFound
 from stoker.domain.runs import FlowRun
 from stoker.domain.states import StateRecord, StateType
-from stoker.services.cancelling import cancel
+from stoker.services.runs.cancelling import cancel
 
 
 def cancelled(world, run) -> FlowRun:

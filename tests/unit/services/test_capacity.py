@@ -6,8 +6,8 @@ from stoker.domain.hosts import HostState
 from stoker.domain.pools import Machine, Worker
 from stoker.domain.requests import StartRun
 from stoker.services import administration
-from stoker.services.capacity import orders_of, plan
-from stoker.services.submission import submit
+from stoker.services.fleet.capacity import orders_of, plan
+from stoker.services.runs.submission import submit
 
 TEMPLATE = {
     "variables": {

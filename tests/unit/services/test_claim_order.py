@@ -10,9 +10,10 @@ from stoker.domain.deployments import CollisionStrategy
 from stoker.domain.requests import StartRun
 from stoker.domain.states import ACTIVE, StateType
 from stoker.ports.store import RunFilter
-from stoker.services import administration, registering
-from stoker.services.cancelling import cancel
-from stoker.services.submission import submit
+from stoker.services import administration
+from stoker.services.fleet import registering
+from stoker.services.runs.cancelling import cancel
+from stoker.services.runs.submission import submit
 
 TEMPLATE = {
     "variables": {"properties": {"memory": {"type": "integer", "default": 1}}},

@@ -9,8 +9,9 @@ from stoker.domain.limits import RunLimits
 from stoker.domain.requests import StartRun
 from stoker.domain.states import StateType
 from stoker.domain.templates import PROCESS_TEMPLATE, with_defaults
-from stoker.services import administration, registering
-from stoker.services.submission import submit
+from stoker.services import administration
+from stoker.services.fleet import registering
+from stoker.services.runs.submission import submit
 
 TEMPLATE = {
     "variables": {"properties": {"memory": {"type": "integer", "default": 1}, "env": {}}},

@@ -17,12 +17,14 @@ from stoker.domain.pools import Machine, Worker
 from stoker.domain.reports import Finished, Frame
 from stoker.domain.requests import StartRun
 from stoker.domain.states import StateRecord, StateType
-from stoker.services import administration, lending, registering
-from stoker.services.cancelling import cancel
+from stoker.services import administration
+from stoker.services.claims import lending
 from stoker.services.dispatcher import FAILED, Dispatcher, need_run
-from stoker.services.ingest import ingest
-from stoker.services.provisioner import Provisioner
-from stoker.services.submission import submit
+from stoker.services.fleet import registering
+from stoker.services.fleet.provisioner import Provisioner
+from stoker.services.runs.cancelling import cancel
+from stoker.services.runs.ingest import ingest
+from stoker.services.runs.submission import submit
 from stoker.wire import host as wire
 
 

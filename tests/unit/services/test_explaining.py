@@ -6,10 +6,10 @@ from stoker.domain.hosts import Host, HostState
 from stoker.domain.pools import Machine, Worker
 from stoker.domain.requests import HoldRun
 from stoker.services import administration
-from stoker.services.cancelling import cancel
-from stoker.services.explaining import Outlook, explain
-from stoker.services.losing import lose
-from stoker.services.pausing import hold
+from stoker.services.runs.cancelling import cancel
+from stoker.services.runs.explaining import Outlook, explain
+from stoker.services.runs.losing import lose
+from stoker.services.runs.pausing import hold
 
 
 def a_worker(**fields) -> Worker:

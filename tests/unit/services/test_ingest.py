@@ -15,7 +15,7 @@ from stoker.domain.reports import (
 )
 from stoker.domain.runs import FlowRun, LogLine, TaskRun
 from stoker.domain.states import ResultRecord, StateRecord, StateType
-from stoker.services import registering
+from stoker.services.fleet import registering
 
 
 def line(text: str, **fields) -> LogLine:

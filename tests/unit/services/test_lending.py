@@ -4,9 +4,11 @@ import pytest
 
 from stoker.domain.errors import Conflict
 from stoker.domain.states import StateType
-from stoker.services import administration, lending, registering
-from stoker.services.cancelling import cancel
+from stoker.services import administration
+from stoker.services.claims import lending
 from stoker.services.dispatcher import need_run
+from stoker.services.fleet import registering
+from stoker.services.runs.cancelling import cancel
 
 TEMPLATE = {
     "variables": {"properties": {"memory": {"type": "integer", "default": 1}}},

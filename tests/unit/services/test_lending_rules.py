@@ -18,9 +18,10 @@ from hypothesis.stateful import (
 from stoker.domain.hosts import HostState
 from stoker.domain.states import ACTIVE, StateType
 from stoker.ports.store import RunFilter
-from stoker.services import lending, registering
-from stoker.services.cancelling import cancel
+from stoker.services.claims import lending
 from stoker.services.dispatcher import need_run
+from stoker.services.fleet import registering
+from stoker.services.runs.cancelling import cancel
 
 TEMPLATE = {
     "variables": {"properties": {"memory": {"type": "integer", "default": 1}}},

@@ -2,8 +2,8 @@
 
 from stoker.domain.pauses import OUTSIDE, PauseEnd
 from stoker.domain.requests import HoldRun
-from stoker.services.losing import lose
-from stoker.services.pausing import hold
+from stoker.services.runs.losing import lose
+from stoker.services.runs.pausing import hold
 
 
 def lost(world, run, attempt: int | None = None) -> None:

@@ -9,8 +9,8 @@ import pytest
 from stoker.domain.hosts import Host, HostState
 from stoker.domain.pools import Machine, Worker, WorkPool
 from stoker.services.dispatcher import Dispatcher
-from stoker.services.members import Members
-from stoker.services.store_clock import StoreClock
+from stoker.services.replicas.members import Members
+from stoker.services.replicas.store_clock import StoreClock
 from stoker.testing.memory import MemoryStore
 from stoker.testing.memory.store import MemoryRecords
 

@@ -5,8 +5,9 @@ import pytest
 from stoker.domain.hosts import HostState
 from stoker.domain.pools import Machine, Worker
 from stoker.domain.states import StateType
-from stoker.services import administration, registering
-from stoker.services.capacity import orders_of, plan
+from stoker.services import administration
+from stoker.services.fleet import registering
+from stoker.services.fleet.capacity import orders_of, plan
 
 
 def planned(world, *workers: Worker, blocked=None):

@@ -7,11 +7,12 @@ from msgspec.structs import replace
 
 from stoker.domain.hosts import Host
 from stoker.domain.pools import Machine, Worker
-from stoker.services import administration, launching, provisioner, registering
+from stoker.services import administration
 from stoker.services.dispatcher import Dispatcher
-from stoker.services.launching import MAX_BACKOFF, blocked_lanes, outlook_of
-from stoker.services.members import Alone
-from stoker.services.provisioner import Provisioner
+from stoker.services.fleet import launching, provisioner, registering
+from stoker.services.fleet.launching import MAX_BACKOFF, blocked_lanes, outlook_of
+from stoker.services.fleet.provisioner import Provisioner
+from stoker.services.replicas.members import Alone
 
 
 class Clock:

@@ -5,8 +5,8 @@ import functools
 from typing import Any, cast
 
 from stoker.domain.errors import Unavailable
-from stoker.services.loops import Loops, PacedClock
-from stoker.services.readiness import FRESH, PATIENCE, Readiness
+from stoker.services.operations.loops import Loops, PacedClock
+from stoker.services.operations.readiness import FRESH, PATIENCE, Readiness
 
 
 class Time:
@@ -71,7 +71,7 @@ async def test_a_database_that_takes_nothing_is_told(monkeypatch) -> None:
     assert await readiness.problems() == ["the disk is full"]
     clock.at += FRESH
     store.error, store.gate = None, asyncio.Event()
-    monkeypatch.setattr("stoker.services.readiness.PATIENCE", 0.01)
+    monkeypatch.setattr("stoker.services.operations.readiness.PATIENCE", 0.01)
     for _ in range(2):
         (problem,) = await readiness.problems()
         assert "has taken no write" in problem

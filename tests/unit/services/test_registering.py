@@ -11,9 +11,11 @@ from stoker.domain.pools import Machine, Worker
 from stoker.domain.reports import Frame, SubflowCreated
 from stoker.domain.runs import FlowRun
 from stoker.domain.states import StateRecord, StateType
-from stoker.services import administration, registering, scripts
-from stoker.services.cancelling import cancel
-from stoker.services.registering import NotYet
+from stoker.services import administration
+from stoker.services.fleet import registering
+from stoker.services.fleet.registering import NotYet
+from stoker.services.runs import scripts
+from stoker.services.runs.cancelling import cancel
 
 HERE, REBOOTED, ELSEWHERE = Machine("here", "boot-1"), Machine("here", "boot-2"), Machine("x", "b")
 PROCESS = ProcessIdentity(7, 1, HERE)

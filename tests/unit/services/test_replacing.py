@@ -4,9 +4,10 @@ import pytest
 
 from stoker.domain.hosts import HostState
 from stoker.domain.pools import Machine, Worker
-from stoker.services import administration, registering
-from stoker.services.capacity import plan
-from stoker.services.replacing import PATIENCE
+from stoker.services import administration
+from stoker.services.fleet import registering
+from stoker.services.fleet.capacity import plan
+from stoker.services.fleet.replacing import PATIENCE
 
 
 def planned(world, limit: int | None = None, *others: Worker):

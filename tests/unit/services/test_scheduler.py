@@ -8,16 +8,17 @@ from typing import Any
 
 import pytest
 
-from stoker.domain.catching_up import firing
 from stoker.domain.deployments import Parameter
 from stoker.domain.errors import Conflict, Invalid, NotFound
 from stoker.domain.runs import FlowRun
 from stoker.domain.schedules import DeploymentSchedule, Schedule
+from stoker.domain.scheduling.catching_up import firing
 from stoker.domain.states import StateType
 from stoker.ports.store import RunFilter
-from stoker.services import administration, scheduling
+from stoker.services import administration
 from stoker.services.dispatcher import Dispatcher
-from stoker.services.scheduler import STILL, Scheduler, fire
+from stoker.services.schedules import scheduling
+from stoker.services.schedules.scheduler import STILL, Scheduler, fire
 
 
 def in_a_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:

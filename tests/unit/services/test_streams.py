@@ -7,7 +7,7 @@ import pytest
 
 from stoker.api.streams import ending_slow_readers
 from stoker.clock import SystemClock
-from stoker.services.event_feed import EventFeed
+from stoker.services.events.feed import EventFeed
 
 
 async def parts():

@@ -7,7 +7,7 @@ from stoker.domain.errors import Invalid, NotFound
 from stoker.domain.requests import StartRun
 from stoker.domain.states import StateType
 from stoker.ports.store import RunFilter
-from stoker.services.submission import submit
+from stoker.services.runs.submission import submit
 
 TEMPLATE = {
     "variables": {

@@ -10,10 +10,12 @@ from stoker.domain.pools import Machine
 from stoker.domain.reports import Frame, SubflowCreated
 from stoker.domain.runs import FlowRun
 from stoker.domain.states import StateRecord, StateType
-from stoker.services import administration, registering, scripts
+from stoker.services import administration
 from stoker.services.dispatcher import Dispatcher
-from stoker.services.sweeper import Sweeper
-from stoker.services.sweeping import SCRIPT_FENCE, SweepRules, sweep
+from stoker.services.fleet import registering
+from stoker.services.fleet.sweeper import Sweeper
+from stoker.services.fleet.sweeping import SCRIPT_FENCE, SweepRules, sweep
+from stoker.services.runs import scripts
 
 PROCESS = ProcessIdentity(7, 1, Machine("here", "boot"))
 

@@ -2,9 +2,9 @@
 
 from typing import Protocol
 
-from stoker.domain.automations import Automation
-from stoker.domain.deliveries import Delivery
-from stoker.domain.windows import Window
+from stoker.domain.automation.automations import Automation
+from stoker.domain.automation.deliveries import Delivery
+from stoker.domain.automation.windows import Window
 
 
 class AutomationRecords(Protocol):

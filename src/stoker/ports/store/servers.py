@@ -15,7 +15,7 @@ class ServerRecords(Protocol):
     def leapt(self) -> float:
         """By how many seconds the store's clock has leapt since ever, as far as it was followed.
 
-        See `stoker.services.leaps.follow`.
+        See `stoker.services.replicas.leaps.follow`.
         """
         ...
 

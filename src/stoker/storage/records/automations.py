@@ -2,9 +2,9 @@
 
 import msgspec
 
-from stoker.domain.automations import Automation
-from stoker.domain.deliveries import Delivery
-from stoker.domain.windows import Window
+from stoker.domain.automation.automations import Automation
+from stoker.domain.automation.deliveries import Delivery
+from stoker.domain.automation.windows import Window
 from stoker.storage.records.rows import to_text
 from stoker.storage.records.statements import Row, Statements
 

@@ -45,7 +45,7 @@ def _frames_twice() -> None:
 
 def _silence_is_death() -> None:
     """A host that is silent for a lease is taken for dead."""
-    from stoker.services import registering, sweeping
+    from stoker.services.fleet import registering, sweeping
 
     def silent(unit: Any, host: Any, _: Any) -> bool:
         registering.lost(unit, host.id, "it is silent")

@@ -1,8 +1,8 @@
 """Automations, what they remember, and the outbox of what they have to do."""
 
-from stoker.domain.automations import Automation
-from stoker.domain.deliveries import Delivery, DeliveryState
-from stoker.domain.windows import Window
+from stoker.domain.automation.automations import Automation
+from stoker.domain.automation.deliveries import Delivery, DeliveryState
+from stoker.domain.automation.windows import Window
 from stoker.testing.memory.tables import Room, copies
 
 

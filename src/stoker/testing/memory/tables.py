@@ -7,9 +7,10 @@ from typing import Any, Generic, TypeVar
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from stoker.domain.automations import Automation
+from stoker.domain.automation.automations import Automation
+from stoker.domain.automation.deliveries import Delivery
+from stoker.domain.automation.windows import Window
 from stoker.domain.concurrency import Limit, LimitKind, SlotLease
-from stoker.domain.deliveries import Delivery
 from stoker.domain.deployments import Deployment
 from stoker.domain.events import Event
 from stoker.domain.hosts import Host, HostZygote
@@ -21,7 +22,6 @@ from stoker.domain.runs import FlowRun, StoredLogLine, TaskRun
 from stoker.domain.schedules import Backfill, DeploymentSchedule
 from stoker.domain.servers import Launches, Server
 from stoker.domain.states import StateRecord
-from stoker.domain.windows import Window
 
 K = TypeVar("K")
 V = TypeVar("V")

@@ -1,0 +1,1 @@
+"""When schedules fire: cron, intervals, recurrence rules, across changes of the clocks."""

@@ -1,0 +1,1 @@
+"""Automations: kept, fired by events, and done."""

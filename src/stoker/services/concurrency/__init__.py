@@ -1,0 +1,1 @@
+"""Concurrency limits that running code takes slots of."""

@@ -1,0 +1,1 @@
+"""What is told of changes, and who reads it."""

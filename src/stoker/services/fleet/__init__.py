@@ -1,0 +1,1 @@
+"""Hosts and workers: ordered, registered, replaced, missed."""

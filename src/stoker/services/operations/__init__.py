@@ -1,0 +1,1 @@
+"""What keeps a server going, and tells how it does."""

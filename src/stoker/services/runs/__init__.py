@@ -1,0 +1,1 @@
+"""The life of runs: accepted, reported, paused, ended, and run again."""

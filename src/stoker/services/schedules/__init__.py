@@ -1,0 +1,1 @@
+"""Runs that deployments start by themselves: at their times, and for periods that are over."""

@@ -12,6 +12,8 @@ import pytest
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 
 METRICS = {
+    "claim_at_depth": {"claim", "claim_shallow", "claim_ratio", "unrelated_start"},
+    "engine_throughput": {"engine"},
     "burst": {"burst", "burst_one_by_one", "burst_spawned", "burst_own_hosts"},
     "enqueue": {"accept_single", "accept_batch"},
     "footprint": {"import", "cli", "import_rss", "server_pss", "host_pss"},
@@ -38,10 +40,12 @@ METRICS = {
     "start_latency": {"hot_start", "hot_start_spawned", "hot_start_own_host"},
     "task_overhead": {"task_direct", "task_submit", "task_map"},
 }
-WITH_ROUNDS = {"burst", "enqueue", "in_process_flow", "task_overhead"}
+WITH_ROUNDS = {"burst", "engine_throughput", "enqueue", "in_process_flow", "task_overhead"}
 FLOORS = {"burst": {"burst", "burst_one_by_one"}, "start_latency": {"hot_start"}}
-SIZES = {"soak": "10"}
+SIZES = {"soak": "10", "claim_at_depth": "30000"}
 """What ``--n`` is where 3 would be too little."""
+ON_SQLITE = {"claim_at_depth", "engine_throughput", "start_latency"}
+"""What measures both databases where it is not told which."""
 
 
 def run(name: str, *options: str, tmp: Path | None = None) -> "subprocess.CompletedProcess[str]":
@@ -62,7 +66,8 @@ def test_all_are_known() -> None:
 @pytest.mark.parametrize("name", sorted(METRICS))
 def test_json(name: str) -> None:
     rounds = ["--rounds", "2"] if name in WITH_ROUNDS else []
-    done = run(name, "--json", "--n", SIZES.get(name, "3"), *rounds)
+    databases = ["--db", "sqlite"] if name in ON_SQLITE else []
+    done = run(name, "--json", "--n", SIZES.get(name, "3"), *rounds, *databases)
     assert done.returncode == 0, done.stderr
     report: dict[str, Any] = json.loads(done.stdout)
     assert list(report) == ["name", "machine", "results"]

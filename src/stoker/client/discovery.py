@@ -64,7 +64,12 @@ def read_server_file(home: Path) -> ServerFile | None:
 
 def _server_files(home: Path) -> list[Path]:
     """Of the one server of an embedded database, and of those that share another one."""
-    return [home / "server.json", *sorted(home.glob("server-*.json"))]
+    try:
+        others = sorted(home.glob("server-*.json"))
+    except OSError:
+        # Whoever goes on to use the home says what is wrong with it.
+        others = []
+    return [home / "server.json", *others]
 
 
 def _read(file: Path) -> ServerFile | None:

@@ -94,7 +94,7 @@ def check_row(row: dict[str, Any]) -> None:
 
 
 def test_table() -> None:
-    done = run("start_latency", "--n", "2")
+    done = run("start_latency", "--n", "2", "--db", "sqlite")
     assert done.returncode == 0, done.stderr
     assert "hot_start" in done.stdout
     assert "floor" in done.stdout
@@ -109,7 +109,7 @@ def test_an_impossible_size_is_refused() -> None:
 def test_it_gives_up_in_time_and_leaves_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "tmp"
     folder.mkdir()
-    done = run("start_latency", "--n", "1000000", "--limit", "5", tmp=folder)
+    done = run("start_latency", "--n", "1000000", "--limit", "5", "--db", "sqlite", tmp=folder)
     assert done.returncode == 1
     # Nothing else, so the harness had no process left to complain of.
     assert done.stderr.endswith("start_latency.py: not done after 5 s; see --limit\n")

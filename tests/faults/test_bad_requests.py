@@ -30,6 +30,9 @@ CHECKS = (
 )
 """What schemathesis checks of every answer."""
 
+ONLY_FIXED = "negative_data_rejection"
+"""Made up at random: a number in place of a query's text counts as wrong, though it is text."""
+
 PHASES = {"fixed": ("coverage", "12"), "fresh": ("fuzzing", "10")}
 """Phases and examples for each operation, by the kind of the seed."""
 
@@ -154,6 +157,7 @@ def test_the_whole_api_as_it_is_documented(stoker: Harness, seed: str, tmp_path:
     phase, examples = PHASES[seed]
     command = [str(Path(sys.executable).with_name("schemathesis")), "run"]
     command += [f"{stoker.url}/api/docs/openapi.json", "--checks", ",".join(CHECKS)]
+    command += ["--exclude-checks", ONLY_FIXED] if seed == "fresh" else []
     command += ["--phases", phase, "--max-examples", examples, "--seed", str(number)]
     # These hold a request as long as they are asked to.
     command += ["--exclude-path-regex", "/(wait|stream|logs)$"]

@@ -19,6 +19,10 @@ MOST_HOURS = 24 * 366
 Hour = Annotated[int, Meta(ge=0, le=10_000_000)]
 
 
+PROMETHEUS = "text/plain; version=0.0.4"
+"""The text format of Prometheus."""
+
+
 @get("/api/health", opt=scope("server:read"), tags=["Server"], summary="Is the server alive?")
 async def health(context: NamedDependency[Context]) -> Health:
     """Answer as long as the process does its work. Whether it can do it now, `/api/ready` says."""
@@ -36,12 +40,18 @@ async def ready(context: NamedDependency[Context]) -> Response[Readiness]:
     return Response(answer, status_code=503 if problems else 200)
 
 
-@get("/metrics", opt=scope("metrics:read"), tags=["Server"], summary="Metrics for Prometheus")
+@get(
+    "/metrics",
+    opt=scope("metrics:read"),
+    tags=["Server"],
+    summary="Metrics for Prometheus",
+    media_type=PROMETHEUS,
+)
 async def metrics(context: NamedDependency[Context]) -> Response[bytes]:
     """Return all metrics. Where the server has a key, the scrape has to show it as bearer token."""
     await context.metrics.refresh()
     text = generate_latest(context.metrics.registry)
-    return Response(text, media_type="text/plain; version=0.0.4")
+    return Response(text, media_type=PROMETHEUS)
 
 
 @get("/api/rollups", opt=scope("runs:read"), tags=["Server"], summary="Hourly sums of runs")

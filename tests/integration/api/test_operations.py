@@ -80,7 +80,7 @@ def test_a_run_is_counted_and_deleted_and_its_sums_stay(tmp_path: Path) -> None:
 def test_a_server_prunes_by_itself(tmp_path: Path) -> None:
     file = tmp_path / "flows.py"
     file.write_text(FLOW)
-    with harness(tmp_path / "home", settings={"retention_runs": 1e-5}) as stoker:
+    with harness(tmp_path / "home", settings={"retention_runs": 1e-7}) as stoker:
         stoker.deploy(file)
         stoker.run("big/test")
         # Its next round is at its start.

@@ -449,6 +449,7 @@ async def _keep_running(
             said = str(error)
             loops.failed(name, said)
         except Exception as error:
+            # A server without one of its loops is worse than one whose loop tries again.
             logger.exception("the %s failed and is tried again", name)
             loops.failed(name, f"{type(error).__name__}: {error}")
         await clock.sleep(1.0)

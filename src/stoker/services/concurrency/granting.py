@@ -194,6 +194,7 @@ class Granter:
                 if mine:
                     await self._grant(kind, mine)
         except BaseException:
+            # Nothing was given out, whatever went wrong: they are looked at again.
             self._freed |= names
             raise
 

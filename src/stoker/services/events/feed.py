@@ -81,6 +81,7 @@ class EventFeed:
         try:
             horizon = await self._horizon()
         except BaseException:
+            # Who could not begin, or was cancelled meanwhile, follows nothing.
             self.leave()
             raise
         if not self._reads:

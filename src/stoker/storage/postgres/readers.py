@@ -70,6 +70,7 @@ class Readers:
             records.flush()
             session.commit()
         except BaseException:
+            # Whatever ended the read, the next one begins a view of its own.
             session.roll_back()
             raise
         return result

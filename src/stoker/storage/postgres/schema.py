@@ -34,6 +34,7 @@ def prepare(url: str) -> Connection:
         need_version(connection, url)
         upgrade(connection, url)
     except BaseException as error:
+        # Closing undoes what is not committed, and frees the lock.
         connection.close()
         if isinstance(error, psycopg.Error):
             raise unusable(url, "opened", error) from None

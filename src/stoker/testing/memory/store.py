@@ -46,6 +46,10 @@ class MemoryRecords(
     """`Records` over tables in memory."""
 
 
+LOCK = threading.Lock()
+"""Held by each transaction: several stores may be over the same tables."""
+
+
 class MemoryStore:
     """`Store` in memory: what the databases must do, in as few words as it takes.
 
@@ -64,7 +68,6 @@ class MemoryStore:
     def __init__(self, tables: Tables | None = None) -> None:
         self.tables = tables or Tables()
         self._records: Records = MemoryRecords(self.tables)
-        self._lock = threading.Lock()
         self._closed = False
         self._pending: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._readers = ThreadPoolExecutor(2, thread_name_prefix="stoker-reader")
@@ -110,7 +113,7 @@ class MemoryStore:
     def _write(self, work: Callable[[Records], Any], future: Future[Any]) -> None:
         if not future.set_running_or_notify_cancel():
             return
-        with self._lock:
+        with LOCK:
             saved = self.tables.saved()
             try:
                 result = work(self._records)
@@ -122,7 +125,7 @@ class MemoryStore:
         future.set_result(result)
 
     def _read(self, work: Callable[[Records], T]) -> T:
-        with self._lock:
+        with LOCK:
             saved = self.tables.saved()
             result = work(self._records)
             if saved != self.tables.saved():

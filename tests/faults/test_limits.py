@@ -95,14 +95,21 @@ class Killer:
             time.sleep(0.005)
 
     def holders(self) -> list[int]:
-        """Processes that hold slots now, as far as they have written."""
+        """Processes that hold slots now, as far as they have written.
+
+        What took its slots before the host died may be dead: killed once more, it would seem to
+        have had them until then.
+        """
         open_now: dict[int, Entry] = {}
         for entry in read(self.ledger):
             if entry.event == "start":
                 open_now[entry.pid] = entry
             else:
                 open_now.pop(entry.pid, None)
-        return [pid for pid in open_now if pid not in self.killed]
+        since = self.killed.get(HOST, 0.0)
+        return [
+            pid for pid, entry in open_now.items() if pid not in self.killed and entry.at > since
+        ]
 
     def child(self) -> None:
         """Kill a process that holds slots."""

@@ -19,8 +19,6 @@ from stoker.wire.http import LimitCreate
 PROJECT = Path(__file__).parent / "project"
 LIMIT = 3
 TIMES = 12
-HOST = 0
-"""Stands for the processes that died with a host: which were its the ledger does not say."""
 GIVING_UP = 60.0
 """Seconds for what takes two."""
 
@@ -62,7 +60,7 @@ def most_in_use(entries: list[Entry], killed: dict[int, float]) -> int:
             open_since.pop(entry.pid)
             changes.append((entry.at, -entry.slots))
     for pid, entry in open_since.items():
-        died = killed.get(pid, killed.get(HOST))
+        died = killed.get(pid)
         assert died is not None, f"{entry} has no end, and nobody killed it"
         changes.append((max(entry.at, died), -entry.slots))
     used = most = 0
@@ -95,21 +93,14 @@ class Killer:
             time.sleep(0.005)
 
     def holders(self) -> list[int]:
-        """Processes that hold slots now, as far as they have written.
-
-        What took its slots before the host died may be dead: killed once more, it would seem to
-        have had them until then.
-        """
+        """Processes that hold slots now, as far as they have written."""
         open_now: dict[int, Entry] = {}
         for entry in read(self.ledger):
             if entry.event == "start":
                 open_now[entry.pid] = entry
             else:
                 open_now.pop(entry.pid, None)
-        since = self.killed.get(HOST, 0.0)
-        return [
-            pid for pid, entry in open_now.items() if pid not in self.killed and entry.at > since
-        ]
+        return [pid for pid in open_now if pid not in self.killed]
 
     def child(self) -> None:
         """Kill a process that holds slots."""
@@ -119,9 +110,11 @@ class Killer:
         self.kill(found[:1], found[0])
 
     def host(self) -> None:
-        """Kill a host's agent; its children die with it."""
+        """Kill a host's agent; the children of its zygotes die with it."""
         agents = [one for one in self.stoker.processes() if "stoker.host.agent" in one.command]
-        self.kill([HOST], agents[0].pid)
+        agent = agents[0]
+        dying = [child.pid for zygote in agent.children for child in zygote.children]
+        self.kill(dying, agent.pid)
 
     def server(self) -> None:
         """Kill the server, and start it again."""

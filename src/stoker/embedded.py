@@ -12,7 +12,7 @@ from typing import TypeVar, overload
 
 from msgspec.structs import replace
 
-from stoker.bootstrap import open_store
+from stoker.bootstrap.stores import open_store
 from stoker.client import backend as http
 from stoker.client.discovery import live_server
 from stoker.domain.deployments import Deployment

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from stoker.bootstrap import open_store
+from stoker.bootstrap.stores import open_store
 from stoker.client.discovery import live_server
 from stoker.domain.anatomy import StartClass
 from stoker.domain.hosts import HostState

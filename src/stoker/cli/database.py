@@ -19,7 +19,7 @@ def database() -> None:
 def upgrade() -> None:
     """Bring the schema up to date, as a server does at its start; others may serve meanwhile."""
     found = settings.load()
-    from stoker.bootstrap import database_name, database_path, need_psycopg
+    from stoker.bootstrap.stores import database_name, database_path, need_psycopg
 
     if is_postgres(found.database_url):
         need_psycopg()
@@ -43,7 +43,7 @@ def check(context: click.Context, as_json: bool) -> None:
     The exit code is 1 where something is wrong.
     """
     found = settings.load()
-    from stoker.bootstrap import database_path, need_psycopg
+    from stoker.bootstrap.stores import database_path, need_psycopg
     from stoker.clock import SystemClock
 
     if is_postgres(found.database_url):
@@ -80,7 +80,7 @@ def check(context: click.Context, as_json: bool) -> None:
 def backup(file: Path) -> None:
     """Write all records to FILE, as they are at one moment; servers may run meanwhile."""
     found = settings.load()
-    from stoker.bootstrap import database_name, database_path, need_psycopg
+    from stoker.bootstrap.stores import database_name, database_path, need_psycopg
 
     if is_postgres(found.database_url):
         need_psycopg()
@@ -100,7 +100,8 @@ def backup(file: Path) -> None:
 def restore(file: Path, force: bool) -> None:
     """Put the records of a backup into an empty database, on which no server runs."""
     found = settings.load()
-    from stoker.bootstrap import database_name, database_path, need_psycopg, without_server
+    from stoker.bootstrap.home_lock import without_server
+    from stoker.bootstrap.stores import database_name, database_path, need_psycopg
 
     if is_postgres(found.database_url):
         need_psycopg()

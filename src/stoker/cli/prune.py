@@ -23,7 +23,8 @@ def prune(days: float | None, dry_run: bool, as_json: bool) -> None:
     A server does so by itself. It works in small steps, beside running servers.
     """
     found = settings.load()
-    from stoker.bootstrap import ages_of, forget_results, open_store
+    from stoker.bootstrap.retention import ages_of, forget_results
+    from stoker.bootstrap.stores import open_store
     from stoker.services.operations.pruning import Ages, Pruned, count, steps
     from stoker.services.unit import Unit
 

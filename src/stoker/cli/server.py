@@ -25,7 +25,7 @@ def start(host: str | None, port: int | None) -> None:
     given: dict[str, Any] = {"server_host": host, "server_port": port}
     changes = {name: value for name, value in given.items() if value is not None}
     found = msgspec.structs.replace(settings.load(), **changes)
-    from stoker.bootstrap import serve
+    from stoker.bootstrap.serving import serve
     from stoker.cli.terminal_log import log_to_terminal
 
     log_to_terminal(found.log_level, found.log_format)

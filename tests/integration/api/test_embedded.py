@@ -14,7 +14,7 @@ import pytest
 from msgspec.structs import replace
 
 from stoker import settings
-from stoker.bootstrap import open_store
+from stoker.bootstrap.stores import open_store
 from stoker.client.backend import HttpBackend
 from stoker.domain.errors import Invalid, NotFound, Unavailable
 from stoker.domain.hosts import HostState

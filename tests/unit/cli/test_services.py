@@ -17,7 +17,7 @@ def no_logging(monkeypatch):
 @pytest.fixture
 def served(monkeypatch):
     calls = []
-    monkeypatch.setattr("stoker.bootstrap.serve", calls.append)
+    monkeypatch.setattr("stoker.bootstrap.serving.serve", calls.append)
     return calls
 
 
@@ -44,7 +44,7 @@ def test_a_server_that_cannot_start_is_one_line(stoker, monkeypatch):
     def refuse(_):
         raise Conflict("a server runs already")
 
-    monkeypatch.setattr("stoker.bootstrap.serve", refuse)
+    monkeypatch.setattr("stoker.bootstrap.serving.serve", refuse)
     assert stoker("server", "start", code=1).err == "Error: a server runs already\n"
 
 

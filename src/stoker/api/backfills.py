@@ -44,9 +44,10 @@ class Backfills(Controller):
     ) -> BackfillAnswer:
         """Start a backfill, or go on with the one that was asked for in the same words before."""
         schedule = await _schedule_of(context, f"{flow}/{name}", data)
-        await checked([schedule])
+        # First: an interval counts from there, and would blame its anchor.
         start = instant_of(data.start, schedule.timezone, "from")
         stop = instant_of(data.stop, schedule.timezone, "to")
+        await checked([schedule])
         plan = await asyncio.to_thread(
             backfilling.planned, schedule, start, stop, data.limit, data.param_instant
         )

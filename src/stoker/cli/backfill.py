@@ -2,11 +2,26 @@
 
 import click
 
-from stoker.cli.context import json_object, open_api, values
+from stoker.cli.context import json_object, naming, open_api, values
 from stoker.cli.output import as_json, clock, print_json, print_table
 from stoker.cli.times import seconds_of, shown
 from stoker.domain.schedules import Backfill, Schedule
 from stoker.wire.schedules import BackfillAnswer, BackfillStart
+
+OPTIONS = {
+    "from": "--from",
+    "to": "--to",
+    # An interval is counted from there.
+    "anchor_date": "--from",
+    "interval": "--every",
+    "cron": "--cron",
+    "rrule": "--rrule",
+    "timezone": "--timezone",
+    "limit": "--limit",
+    "parameters": "--param",
+    "param_instant": "--param-instant",
+}
+"""Which option a field of the request comes from."""
 
 
 class _Group(click.Group):
@@ -89,7 +104,7 @@ def start(
         param_instant=param_instant,
         dry_run=dry_run,
     )
-    with open_api() as api:
+    with open_api() as api, naming(OPTIONS):
         answer = api.start_backfill(name, request)
     if as_json:
         print_json(answer)

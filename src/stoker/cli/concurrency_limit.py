@@ -2,7 +2,7 @@
 
 import click
 
-from stoker.cli.context import open_api
+from stoker.cli.context import NUMBERS, open_api
 from stoker.cli.limit_details import list_limits, say_limit, show_limit
 from stoker.cli.output import as_json
 from stoker.domain.concurrency import LimitKind
@@ -16,7 +16,7 @@ def concurrency_limit() -> None:
     """Limit how many task runs with a tag run at a time."""
 
 
-@concurrency_limit.command()
+@concurrency_limit.command(context_settings=NUMBERS)
 @click.argument("tag")
 @click.argument("limit", type=SLOTS)
 @as_json
@@ -27,7 +27,7 @@ def create(tag: str, limit: int, as_json: bool) -> None:
     say_limit(made, as_json, "holds from now on")
 
 
-@concurrency_limit.command()
+@concurrency_limit.command(context_settings=NUMBERS)
 @click.argument("tag")
 @click.argument("limit", type=SLOTS)
 @as_json

@@ -1,5 +1,7 @@
 """What commands share: the server to talk to, options, and values given on the command line."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -8,8 +10,11 @@ import msgspec
 from stoker import settings
 from stoker.client.discovery import live_server
 from stoker.client.http import Api
-from stoker.domain.errors import Unavailable
+from stoker.domain.errors import Invalid, Unavailable
 from stoker.settings import Settings
+
+NUMBERS = {"ignore_unknown_options": True}
+"""Settings of a command that takes a number: -1 is refused as one, and not as an option."""
 
 
 def server_url(found: Settings) -> str:
@@ -71,3 +76,30 @@ def json_object(text: str | None, option: str) -> dict[str, Any]:
         return msgspec.json.decode(text, type=dict[str, Any])
     except msgspec.MsgspecError as error:
         raise click.BadParameter(f"is no JSON object: {error}", param_hint=option) from None
+
+
+@contextmanager
+def naming(options: dict[str, str]) -> Generator[None]:
+    """Let errors that name fields of a request name the options that these came from.
+
+    Args:
+        options: Options by the fields' names.
+
+    Raises:
+        Invalid: The error that was raised inside.
+
+    Example:
+        >>> with naming({"anchor_date": "--anchor"}):
+        ...     raise Invalid("anchor_date: is no date")
+        Traceback (most recent call last):
+        stoker.domain.errors.Invalid: --anchor: is no date
+    """
+    try:
+        yield
+    except Invalid as error:
+        fields, colon, rest = str(error).partition(": ")
+        # The field of a list's entry has its place before it: schedules.0.cron.
+        names = [field.rpartition(".")[2] for field in fields.split(", ")]
+        if not colon or not all(name in options for name in names):
+            raise
+        raise Invalid(f"{', '.join(options[name] for name in names)}: {rest}") from None

@@ -12,7 +12,7 @@ from stoker.domain.database_urls import is_postgres
 
 @click.group()
 def database() -> None:
-    """Look after the database of STOKER_DATABASE_URL."""
+    """Upgrade, check, prune, back up and restore the database of STOKER_DATABASE_URL."""
 
 
 @database.command()

@@ -2,9 +2,9 @@
 
 import click
 
-from stoker.cli.context import open_api, values
+from stoker.cli.context import naming, open_api, values
 from stoker.cli.output import as_json, print_json
-from stoker.cli.times import seconds_of
+from stoker.cli.times import SCHEDULE_FIELDS, schedules_given, seconds_of
 from stoker.domain.deployments import ISOLATIONS, CollisionStrategy, ConcurrencyLimitConfig
 
 
@@ -34,6 +34,34 @@ from stoker.domain.deployments import ISOLATIONS, CollisionStrategy, Concurrency
     default="fork",
     show_default=True,
     help="What each run has of its own: a process, or a host, launched ahead and used once.",
+)
+@click.option(
+    "--cron",
+    "crons",
+    multiple=True,
+    metavar="FIELDS",
+    help="Minute, hour, day, month, weekday of a schedule; or @daily. May be repeated.",
+)
+@click.option(
+    "--interval",
+    "intervals",
+    multiple=True,
+    metavar="SPAN",
+    help="Time between two runs of a schedule: 90s, 15m, 6h, 1d. May be repeated.",
+)
+@click.option(
+    "--rrule",
+    "rrules",
+    multiple=True,
+    metavar="RULE",
+    help="A schedule's recurrence rule of RFC 5545. May be repeated.",
+)
+@click.option("--timezone", metavar="ZONE", help="The schedules'; UTC by default.")
+@click.option(
+    "--anchor",
+    "--anchor-date",
+    metavar="TIME",
+    help="An instant of the interval, or the rule's start.",
 )
 @click.option(
     "--concurrency-limit", type=click.IntRange(min=0), help="Runs at a time; any number by default."
@@ -78,6 +106,11 @@ def deploy(
     variables: tuple[str, ...],
     tags: tuple[str, ...],
     isolation: str,
+    crons: tuple[str, ...],
+    intervals: tuple[str, ...],
+    rrules: tuple[str, ...],
+    timezone: str | None,
+    anchor: str | None,
     concurrency_limit: int | None,
     collision_strategy: str,
     crash_retries: int,
@@ -89,6 +122,7 @@ def deploy(
     """Deploy a flow to a work pool, under FLOW/NAME.
 
     FLOW is the name of the flow's function; it may be left out where FILE.py has one flow.
+    Schedules that are named take the place of those that it has; else these stay.
     """
     file, _, function = entrypoint.rpartition(":")
     if not file or function.endswith(".py"):
@@ -96,6 +130,7 @@ def deploy(
     parameters = values(pairs, "--param")
     job_variables = values(variables, "--job-variable")
     delay = seconds_of(crash_retry_delay, "--crash-retry-delay")
+    schedules = schedules_given(crons, intervals, rrules, timezone, anchor)
     with open_api() as api:
         # The user's file is imported only when there is a server to tell.
         api.pool(pool)
@@ -120,7 +155,9 @@ def deploy(
         found.crash_retries, found.crash_retry_delay = crash_retries, delay
         if timeout is not None:
             found.timeout = timeout
-        stored = api.put_deployment(found)
+        found.schedules = schedules
+        with naming(SCHEDULE_FIELDS):
+            stored = api.put_deployment(found)
     if as_json:
         print_json(stored)
         return

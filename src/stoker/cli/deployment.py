@@ -8,7 +8,7 @@ import click
 from stoker.cli.context import json_object, open_api, values
 from stoker.cli.lazy import LazyGroup, Table
 from stoker.cli.output import as_json, clock, duration, print_fields, print_json, print_table
-from stoker.cli.times import summary
+from stoker.cli.times import shown, start_of, summary
 from stoker.cli.watch import may_leave
 from stoker.cli.watch import watch as watch_run
 from stoker.domain.deployments import Deployment, Parameter
@@ -23,7 +23,7 @@ COMMANDS: Table = {
 
 @click.group(cls=LazyGroup, table=COMMANDS)
 def deployment() -> None:
-    """Run and show deployments."""
+    """Run, show and schedule deployments, and make their runs for periods that have passed."""
 
 
 @deployment.command()
@@ -37,7 +37,7 @@ def deployment() -> None:
 )
 @click.option("--params", metavar="JSON", help="Parameters as one JSON object.")
 @click.option("--watch", is_flag=True, help="Follow it; exit with 1 unless it completes.")
-@click.option("--name", "run_name", help="The run's name.")
+@click.option("--name", "--flow-run-name", "run_name", help="The run's name.")
 @click.option("--tag", "tags", multiple=True, help="A tag besides the deployment's.")
 @click.option(
     "--job-variable",
@@ -45,6 +45,15 @@ def deployment() -> None:
     multiple=True,
     metavar="NAME=VALUE",
     help="Overrides the deployment's: JSON, else text.",
+)
+@click.option(
+    "--start-at", metavar="TIME", help="Not before then: ISO 8601, UTC where it has no offset."
+)
+@click.option("--start-in", metavar="SPAN", help="Not before so long from now: 90s, 15m, 1d.")
+@click.option(
+    "--idempotency-key",
+    metavar="KEY",
+    help="Start no other run where the deployment has one with this key.",
 )
 @as_json
 def run(
@@ -55,6 +64,9 @@ def run(
     run_name: str | None,
     tags: tuple[str, ...],
     variables: tuple[str, ...],
+    start_at: str | None,
+    start_in: str | None,
+    idempotency_key: str | None,
     as_json: bool,
 ) -> None:
     """Start a run of the deployment FLOW/NAME."""
@@ -65,11 +77,15 @@ def run(
         name=run_name,
         tags=list(tags),
         job_variables=values(variables, "--job-variable"),
+        scheduled_time=start_of(start_at, start_in),
+        idempotency_key=idempotency_key,
     )
     with open_api() as api:
         started = api.start_run(request)
         if not as_json:
             click.echo(f"Flow run {started.name!r} of {name}: {started.id}")
+            if request.scheduled_time is not None:
+                click.echo(f"It begins at {shown(started.due, None)} or later.")
         if not watch:
             if as_json:
                 print_json(started)

@@ -13,7 +13,10 @@ COMMANDS: Table = {
     "work-queue": ("stoker.cli.work_queue:work_queue", "Create, change and show work queues."),
     "check": ("stoker.cli.check:check", "Say what of a project can be deployed and forked."),
     "deploy": ("stoker.cli.deploy:deploy", "Deploy a flow to a work pool."),
-    "deployment": ("stoker.cli.deployment:deployment", "Run and show deployments."),
+    "deployment": (
+        "stoker.cli.deployment:deployment",
+        "Run, show, schedule, backfill deployments.",
+    ),
     "flow-run": ("stoker.cli.flow_run:flow_run", "Show, follow, cancel, pause, retry flow runs."),
     "concurrency-limit": (
         "stoker.cli.concurrency_limit:concurrency_limit",
@@ -27,7 +30,7 @@ COMMANDS: Table = {
     "automation": ("stoker.cli.automation:automation", "Create, show and try automations."),
     "database": (
         "stoker.cli.database:database",
-        "Upgrade, check, back up and restore the database.",
+        "Upgrade, check, prune, back up, restore the database.",
     ),
     "config": ("stoker.cli.config:config", "Show the settings."),
     "version": ("stoker.cli.version:version", "Show the version."),

@@ -4,10 +4,13 @@ import sys
 
 import click
 
-from stoker.cli.context import json_object, open_api, values
+from stoker.cli.context import json_object, naming, open_api, values
 from stoker.cli.output import as_json, print_json, print_table
-from stoker.cli.times import seconds_of, shown, summary
+from stoker.cli.times import SCHEDULE_FIELDS, seconds_of, shown, summary
 from stoker.domain.schedules import CATCHUPS, Schedule
+
+OPTIONS = {**SCHEDULE_FIELDS, "slug": "--slug", "parameters": "--param"}
+"""Which option a field of the request comes from."""
 
 
 @click.group()
@@ -21,7 +24,12 @@ def schedule() -> None:
 @click.option("--interval", metavar="SPAN", help="Time between two runs: 90s, 15m, 6h, 1d.")
 @click.option("--rrule", metavar="RULE", help="A recurrence rule of RFC 5545.")
 @click.option("--timezone", metavar="ZONE", help="For example Europe/Berlin; UTC by default.")
-@click.option("--anchor", metavar="TIME", help="An instant of the interval, or the rule's start.")
+@click.option(
+    "--anchor",
+    "--anchor-date",
+    metavar="TIME",
+    help="An instant of the interval, or the rule's start.",
+)
 @click.option("--day-and", is_flag=True, help="Fire where day of month and of week both fit.")
 @click.option(
     "--param", "pairs", multiple=True, metavar="NAME=VALUE", help="A parameter: JSON, else text."
@@ -75,7 +83,7 @@ def create(
         catchup=catchup,
         max_catchup=max_catchup,
     )
-    with open_api() as api:
+    with open_api() as api, naming(OPTIONS):
         made = api.create_schedule(name, wanted)
     if as_json:
         print_json(made)

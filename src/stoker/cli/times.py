@@ -1,15 +1,26 @@
 """Times and schedules on the command line."""
 
 import re
-from datetime import datetime
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import click
 
-from stoker.domain.schedules import DeploymentSchedule
+from stoker.domain.schedules import DeploymentSchedule, Schedule
 
 _UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)", re.ASCII | re.IGNORECASE)
+
+SCHEDULE_FIELDS = {
+    "cron": "--cron",
+    "interval": "--interval",
+    "rrule": "--rrule",
+    "timezone": "--timezone",
+    "anchor_date": "--anchor",
+}
+"""Which option a field of a schedule comes from."""
 
 
 def seconds_of(text: str, option: str) -> float:
@@ -30,6 +41,60 @@ def seconds_of(text: str, option: str) -> float:
             param_hint=option,
         )
     return float(found[1]) * _UNITS[found[2].lower()]
+
+
+def start_of(start_at: str | None, start_in: str | None) -> float | None:
+    """Read from when a run may begin, of ``--start-at`` and ``--start-in``; None for at once.
+
+    Raises:
+        UsageError: Both are there.
+        BadParameter: One is no time.
+
+    Example:
+        >>> start_of("1970-01-02T01:00+01:00", None)
+        86400.0
+    """
+    if start_at is not None and start_in is not None:
+        raise click.UsageError("give one of --start-at and --start-in")
+    if start_in is not None:
+        return time.time() + seconds_of(start_in, "--start-in")
+    if start_at is None:
+        return None
+    try:
+        at = datetime.fromisoformat(start_at)
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        raise click.BadParameter(
+            f"{start_at!r} is no date and time; it takes ISO 8601, for example "
+            "2026-01-31T09:00:00+01:00 or 2026-01-31T09:00 (UTC)",
+            param_hint="--start-at",
+        ) from None
+
+
+def schedules_given(
+    crons: Sequence[str],
+    intervals: Sequence[str],
+    rrules: Sequence[str],
+    timezone: str | None,
+    anchor: str | None,
+) -> list[Schedule] | None:
+    """Return the schedules that options of ``stoker deploy`` name; None where none does.
+
+    Raises:
+        UsageError: A time zone or an anchor belongs to nothing.
+        BadParameter: An interval is no span of time.
+    """
+    if timezone is not None and not (crons or intervals or rrules):
+        raise click.UsageError("--timezone belongs to --cron, --interval or --rrule")
+    if anchor is not None and not (intervals or rrules):
+        raise click.UsageError("--anchor belongs to --interval or --rrule")
+    found = [Schedule(cron=one, timezone=timezone) for one in crons]
+    found += [
+        Schedule(interval=seconds_of(one, "--interval"), timezone=timezone, anchor_date=anchor)
+        for one in intervals
+    ]
+    found += [Schedule(rrule=one, timezone=timezone, anchor_date=anchor) for one in rrules]
+    return found or None
 
 
 def shown(instant: float | None, timezone: str | None) -> str | None:

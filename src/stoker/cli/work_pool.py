@@ -9,7 +9,7 @@ import click
 import msgspec
 from msgspec import UNSET
 
-from stoker.cli.context import open_api, values
+from stoker.cli.context import NUMBERS, open_api, values
 from stoker.cli.output import as_json, print_json, print_table
 from stoker.cli.pool_details import show, status
 from stoker.domain.pools import WarmKnobs, WorkPool
@@ -267,7 +267,7 @@ def delete(name: str, yes: bool) -> None:
     click.echo(f"Work pool {name!r} is deleted.")
 
 
-@work_pool.command()
+@work_pool.command(context_settings=NUMBERS)
 @click.argument("name")
 @click.argument("limit", type=COUNT)
 @as_json

@@ -101,6 +101,11 @@ def test_a_backfill_is_made_once_and_can_be_cancelled(server):
     ("changes", "status", "text"),
     [
         ({"start": "soon"}, 422, "from: 'soon' is no date and time"),
+        (
+            {"start": "soon", "schedule": {"interval": 60, "anchor_date": "soon"}},
+            422,
+            "from: 'soon' is no date and time",
+        ),
         ({"stop": "2025-01-01"}, 422, "to: must be later than from"),
         ({"stop": "9999-12-31"}, 422, "to: '9999-12-31' is not of the years"),
         ({"limit": 0}, 422, "limit: 1 run or more at a time, not 0"),

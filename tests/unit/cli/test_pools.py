@@ -199,7 +199,8 @@ def test_changes_of_one_thing(stoker, api, arguments, sent):
 
 def test_a_limit_is_no_negative_number(stoker):
     stoker("work-pool", "set-concurrency-limit", "p", "many", code=2)
-    stoker("work-pool", "set-concurrency-limit", "p", "--", "-1", code=2)
+    for command in (("work-pool", "set-concurrency-limit"), ("concurrency-limit", "create")):
+        assert "'LIMIT': -1" in stoker(*command, "p", "-1", code=2).err
 
 
 def test_delete(stoker, api):

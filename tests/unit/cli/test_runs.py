@@ -1,6 +1,7 @@
 """``stoker deploy``, ``stoker deployment`` and ``stoker flow-run``."""
 
 import json
+import time
 
 import pytest
 
@@ -94,6 +95,35 @@ def test_run_sends_parameters_as_json_or_text(stoker, api, run_of):
     assert (sent["deployment"], sent["name"], sent["tags"]) == ("f/d", "mine", ["t"])
     assert sent["job_variables"] == {"env": {"K": "v"}}
     assert sent.get("timeout", 0) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "due"),
+    [
+        (("--start-at", "1970-01-02"), 86_400.0),
+        (("--start-at", "1970-01-02T01:00+01:00"), 86_400.0),
+        (("--start-in", "2m"), pytest.approx(time.time() + 120, abs=60)),
+    ],
+)
+def test_run_sends_when_it_begins_and_its_key(stoker, api, run_of, arguments, due):
+    run_of(states=[], lines=[], run=flow_run(SCHEDULED))
+    out = stoker("deployment", "run", "f/d", *arguments, "--idempotency-key", "k").out
+    sent = api.requests[0].json()
+    assert (sent["scheduled_time"], sent["idempotency_key"]) == (due, "k")
+    assert "It begins at" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("--start-at", "noon"), "--start-at"),
+        (("--start-in", "soon"), "--start-in"),
+        (("--start-in", "1m", "--start-at", "1970-01-02"), "one of --start-at and --start-in"),
+    ],
+)
+def test_no_time_to_begin_at_is_a_usage_error(stoker, api, arguments, named):
+    assert named in stoker("deployment", "run", "f/d", *arguments, code=2).err
+    assert not api.requests
 
 
 @pytest.mark.parametrize("arguments", [("--param", "a"), ("--param", "=1"), ("--params", "[1]")])
@@ -239,6 +269,35 @@ def test_deploy_sends_what_was_given(stoker, api, flow_file):
     assert sent["job_variables"] == {"env": {"K": "v"}}
     assert (sent["tags"], sent["timeout"]) == (["t"], 3.0)
     assert "stoker deployment run hello/d --param n=… --watch" in out
+
+
+def test_deploy_sends_schedules_where_they_are_given(stoker, api, flow_file):
+    deploy = ("deploy", f"{flow_file}:hello", "-n", "d", "-p", "p")
+    zone = ("--timezone", "Europe/Berlin", "--anchor", "2026-01-01")
+    stoker(*deploy, "--cron", "0 9 * * *", "--interval", "2h", "--rrule", "FREQ=DAILY", *zone)
+    stoker(*deploy)
+    first, second = (one.json() for one in api.asked("PUT /api/deployments"))
+    berlin = {"timezone": "Europe/Berlin", "parameters": {}}
+    assert first["schedules"] == [
+        {"cron": "0 9 * * *", **berlin},
+        {"interval": 7200.0, "anchor_date": "2026-01-01", **berlin},
+        {"rrule": "FREQ=DAILY", "anchor_date": "2026-01-01", **berlin},
+    ]
+    assert second["schedules"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("--timezone", "UTC"), "--timezone belongs to"),
+        (("--cron", "@daily", "--anchor", "2026-01-01"), "--anchor belongs to"),
+        (("--interval", "soon"), "--interval"),
+    ],
+)
+def test_a_schedule_that_makes_no_sense_is_a_usage_error(stoker, api, flow_file, arguments, named):
+    deploy = ("deploy", f"{flow_file}:hello", "-n", "d", "-p", "p")
+    assert named in stoker(*deploy, *arguments, code=2).err
+    assert not api.requests
 
 
 def test_deploy_takes_the_host_s_time_limit_from_the_flow_and_needs_no_function(

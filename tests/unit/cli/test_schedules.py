@@ -3,6 +3,7 @@
 import pytest
 
 from stoker.domain.schedules import Backfill, DeploymentSchedule, Schedule
+from stoker.wire.http import Problem
 from stoker.wire.schedules import BackfillAnswer
 
 NINE = DeploymentSchedule(
@@ -159,3 +160,27 @@ def test_backfills_are_listed_and_cancelled(stoker, api):
     stoker("deployment", "backfill", "ls", "f/d")
     assert api.requests[-1].query == "deployment=f%2Fd"
     assert "b1" in stoker("deployment", "backfill", "cancel", "b1").out
+
+
+@pytest.mark.parametrize(
+    ("command", "detail", "said"),
+    [
+        ("backfill", "from: 'a' is no date", "--from: 'a' is no date"),
+        ("backfill", "anchor_date: 'a' is no date", "--from: 'a' is no date"),
+        ("backfill", "from, to: 100000 runs at the most", "--from, --to: 100000 runs at the most"),
+        ("backfill", "interval: must be 1 second", "--every: must be 1 second"),
+        ("backfill", "f/d has no schedule", "f/d has no schedule"),
+        ("schedule", "anchor_date: 'a' is no date", "--anchor: 'a' is no date"),
+        ("schedule", "slug: there is one", "--slug: there is one"),
+        ("schedule", "elsewhere: wrong", "elsewhere: wrong"),
+    ],
+)
+def test_an_error_names_the_option_and_not_the_field(stoker, api, command, detail, said):
+    wrong = Problem(error="Invalid", detail=detail)
+    api.answer("POST /api/deployments/f/d/backfills", wrong, 422)
+    api.answer(f"POST {PATH}", wrong, 422)
+    arguments = {
+        "backfill": ("backfill", "f/d", "--from", "a", "--to", "b", "--every", "0"),
+        "schedule": ("schedule", "create", "f/d", "--interval", "1d", "--anchor-date", "a"),
+    }
+    assert stoker("deployment", *arguments[command], code=1).err == f"Error: {said}\n"

@@ -35,7 +35,7 @@ from stoker.process_identity import identify
 from stoker.services import administration
 from stoker.services.concurrency import limiting
 from stoker.services.concurrency.limiting import Holder
-from stoker.services.dispatcher import need_run
+from stoker.services.lookup import need_run
 from stoker.services.runs import scripts
 from stoker.services.runs.ingest import ingest
 from stoker.services.unit import Unit

@@ -25,7 +25,7 @@ async def put_deployment(context: Context, deployment: Deployment) -> Deployment
 
     await checked(deployment.schedules or [])
     stored, codes = await context.dispatcher.transact(work)
-    context.dispatcher.warm(stored.pool, stored.lane, codes)
+    context.dispatcher.hosts.warm(stored.pool, stored.lane, codes)
     context.dispatcher.tell(News(warm={(stored.pool, stored.lane)}))
     return stored
 

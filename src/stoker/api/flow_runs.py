@@ -16,12 +16,13 @@ from stoker.domain.runs import FlowRun, StoredLogLine, TaskRun
 from stoker.domain.states import StateRecord, StateType
 from stoker.ports.store import Records, RunFilter
 from stoker.services.claims import lending
-from stoker.services.dispatcher import need_run, patience
 from stoker.services.fleet.launching import outlook_of
+from stoker.services.lookup import need_run
 from stoker.services.operations.forgetting import forget
 from stoker.services.runs.cancelling import cancel
 from stoker.services.runs.explaining import Outlook, explain
 from stoker.services.runs.submission import submit
+from stoker.services.runs.waiting import await_run, patience
 from stoker.services.unit import Unit
 from stoker.wire.http import RunIds, RunPage, StartRuns
 
@@ -62,7 +63,7 @@ async def start_run(
     run = await context.dispatcher.transact(work)
     if not waits or (run.state.is_terminal and waiter is None):
         return run
-    return await context.dispatcher.await_run(run.id, waiter, request.timeout, forgotten)
+    return await await_run(context.dispatcher, run.id, waiter, request.timeout, forgotten)
 
 
 class FlowRuns(Controller):
@@ -134,7 +135,7 @@ class FlowRuns(Controller):
         self, context: NamedDependency[Context], run_id: FromPath[str], timeout: Wait = 60.0
     ) -> FlowRun:
         """Answer once the run is over, or with the run as it is after ``timeout`` seconds."""
-        return await context.dispatcher.await_run(run_id, None, min(timeout, MAX_WAIT))
+        return await await_run(context.dispatcher, run_id, None, min(timeout, MAX_WAIT))
 
     @get("/{run_id:str}/states", opt=scope("runs:read"), summary="Read a run's history")
     async def states(

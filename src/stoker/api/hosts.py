@@ -36,12 +36,13 @@ from stoker.domain.requests import (
 )
 from stoker.domain.runs import FlowRun
 from stoker.services.concurrency.limiting import Holder
-from stoker.services.dispatcher import need_run
 from stoker.services.fleet import launching, registering
 from stoker.services.fleet.registering import NotYet
 from stoker.services.fleet.warming import wanted_codes
+from stoker.services.lookup import need_run
 from stoker.services.runs import pausing
 from stoker.services.runs.intake import take_in
+from stoker.services.runs.waiting import await_run
 from stoker.services.unit import ReadyHost, Unit
 from stoker.wire.host import (
     FROM_HOST,
@@ -148,7 +149,7 @@ class HostConversation:
     def end(self) -> None:
         """The connection is gone."""
         if self._host is not None:
-            self._dispatcher.disconnect(self._host.id, self._link)
+            self._dispatcher.hosts.disconnect(self._host.id, self._link)
         for task in self._tasks:
             task.cancel()
 
@@ -168,7 +169,7 @@ class HostConversation:
             case ForgetRequest(id=number):
                 self._forget(number)
             case AssignAck(runs=runs):
-                self._dispatcher.acknowledged(host.id, runs)
+                self._dispatcher.hosts.acknowledged(host.id, runs)
             case HostHeartbeat(at=at):
                 return await self._heartbeat(host, at)
             case ZygoteChanged():
@@ -240,7 +241,7 @@ class HostConversation:
             self._link.send(HostRefused(reason=str(error), final=final))
             return False
         self._host = host
-        self._dispatcher.connect(host.id, self._link, self._connection)
+        self._dispatcher.hosts.connect(host.id, self._link, self._connection)
         welcome = HostWelcome(
             heartbeat=self._context.heartbeat, terms=self._terms, warm=codes, wire_version=version
         )
@@ -251,7 +252,7 @@ class HostConversation:
 
     async def _zygote(self, host: Host, changed: ZygoteChanged) -> None:
         if changed.state == "gone":
-            self._dispatcher.zygote_gone(host.id, changed.key)
+            self._dispatcher.hosts.zygote_gone(host.id, changed.key)
             await self._dispatcher.transact(
                 lambda unit: unit.records.drop_zygotes(host.id, changed.key)
             )
@@ -264,7 +265,7 @@ class HostConversation:
             message=changed.message,
             faults=changed.faults,
         )
-        forgotten = self._dispatcher.zygote(zygote)
+        forgotten = self._dispatcher.hosts.zygote(zygote)
 
         def work(unit: Unit) -> None:
             unit.records.put_zygote(zygote)
@@ -296,7 +297,7 @@ class HostConversation:
                 # The one run that it was for has ended, or has never reached it.
                 self._link.drain()
             return
-        self._dispatcher.add(ready, self._link)
+        self._dispatcher.hosts.add(ready, self._link)
         await self._dispatcher.transact(lambda unit: _note_ready(unit, host.pool), tells=False)
 
     async def _heartbeat(self, host: Host, at: float) -> bool:
@@ -361,7 +362,7 @@ class HostConversation:
                 body.parent_run_id = body.parent_run_id or request.run_id
                 return await start_run(self._context, body, request.run_id, forgotten)
             case AwaitRun(run_id=run_id, timeout=timeout):
-                return await self._dispatcher.await_run(run_id, request.run_id, timeout, forgotten)
+                return await await_run(self._dispatcher, run_id, request.run_id, timeout, forgotten)
             case ReadRun(run_id=run_id):
                 return await self._dispatcher.read(lambda records: need_run(records, run_id))
             case PauseRun():

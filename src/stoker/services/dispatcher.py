@@ -1,27 +1,21 @@
 """The dispatcher: units of work on the store, and the pushes that follow each of them."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Mapping
-from math import inf
+from collections.abc import Callable, Coroutine, Iterable
 from typing import TypeVar
 
-from stoker.domain.deployments import Code
 from stoker.domain.errors import Conflict, Outrun, Unavailable
-from stoker.domain.hosts import HostZygote
 from stoker.domain.jobs import Job
-from stoker.domain.runs import FlowRun
 from stoker.ports.clock import Clock
-from stoker.ports.links import HostLink
 from stoker.ports.store import Records, Store
-from stoker.services.claims import lending
 from stoker.services.events.followers import Followers
+from stoker.services.fleet.connections import Attempt, Connections
 from stoker.services.fleet.registering import release
-from stoker.services.lookup import need_run
 from stoker.services.replicas.leaps import Leaps, follow
 from stoker.services.replicas.members import Alone, Membership
 from stoker.services.replicas.peers import News
 from stoker.services.settling import finish
-from stoker.services.unit import ReadyHost, Unit
+from stoker.services.unit import Unit
 from stoker.services.watch import Watch
 
 T = TypeVar("T")
@@ -29,22 +23,14 @@ T = TypeVar("T")
 RETRY = 1.0
 """Seconds until a release that the store could not take is tried again."""
 
-SLOW_POLL = 1.0
-"""Seconds between two looks at a run that another process may change."""
-
 TRIES = 5
 """How often a unit of work is run where others change what it has read."""
-
-FAILED = 64
-"""Codes that a host could not import, which are remembered at the most; the newest ones."""
 
 DUE = "due"
 """The signal that a run was scheduled for later."""
 
 SCHEDULES = "schedules"
 """The signal that schedules or backfills were made or changed."""
-
-Attempt = tuple[str, int]
 
 
 class Dispatcher:
@@ -63,6 +49,7 @@ class Dispatcher:
         members: Membership | None = None,
     ) -> None:
         self.watch = Watch()
+        self.hosts = Connections(clock, ack_timeout)
         self.members = members or Alone()
         self.on_demand: Callable[[str], None] = lambda _: None
         self.on_due: Callable[[], None] = lambda: None
@@ -78,12 +65,6 @@ class Dispatcher:
         self._store = store
         self._clock = clock
         self._leaps = Leaps(clock)
-        self._ack_timeout = ack_timeout
-        self._links: dict[str, HostLink] = {}
-        self._connections: dict[str, str] = {}
-        self._ready: dict[str, ReadyHost] = {}
-        self._zygotes: dict[str, dict[str, HostZygote]] = {}
-        self._unacknowledged: dict[str, dict[Attempt, float]] = {}
         self._background: set[asyncio.Task[None]] = set()
 
     async def transact(self, work: Callable[[Unit], T], *, tells: bool = True) -> T:
@@ -107,7 +88,7 @@ class Dispatcher:
             raise Conflict(str(error)) from None
 
     async def _transact(self, work: Callable[[Unit], T], *, tells: bool) -> T:
-        ready = list(self._ready.values())
+        ready = list(self.hosts.ready.values())
         # Where the members measure the store's clock, one of them follows it.
         leap = 0.0 if self.members.measures else self._leaps.take()
         for host in ready:
@@ -145,11 +126,6 @@ class Dispatcher:
             raise
         return result
 
-    def clock_leapt(self, by: float) -> None:
-        """The store's clock has leapt, and its records were moved."""
-        for host in self._ready.values():
-            host.move(by)
-
     async def read(self, work: Callable[[Records], T]) -> T:
         """Run ``work`` on a consistent view of the store."""
         try:
@@ -166,17 +142,17 @@ class Dispatcher:
 
     def _settle(self, unit: Unit) -> None:
         for host_id in unit.draining:
-            self.drain(host_id)
+            self.hosts.drain(host_id)
         for host_id, jobs in unit.assigned.items():
             self._assign(host_id, jobs)
         for host_id in unit.used:
-            self._ready.pop(host_id, None)
+            self.hosts.use_up(host_id)
         for host_id, terms in unit.terms.items():
-            link = self._links.get(host_id)
+            link = self.hosts.link_of(host_id)
             if link is not None:
                 link.terms(terms)
         for order in unit.cancels:
-            link = self._links.get(order.host_id)
+            link = self.hosts.link_of(order.host_id)
             if link is not None:
                 link.cancel(
                     order.run_id,
@@ -186,7 +162,7 @@ class Dispatcher:
                     failure=order.failure,
                 )
         for stop in unit.stops:
-            link = self._links.get(stop.host_id)
+            link = self.hosts.link_of(stop.host_id)
             if link is not None:
                 link.stop_run(stop.run_id, stop.attempt, stop=stop.stop)
         for run_id in unit.abandoned:
@@ -219,7 +195,7 @@ class Dispatcher:
 
     def _news_of(self, unit: Unit) -> News:
         """What other servers have to do about a commit of this one."""
-        known = self._links
+        known = self.hosts.connected
         return News(
             claimable=unit.left,
             demand=set() if self.members.leading("planner") else set(unit.demand),
@@ -268,19 +244,10 @@ class Dispatcher:
             react()
 
     def _assign(self, host_id: str, jobs: list[Job]) -> None:
-        attempts = [(job.run_id, job.attempt) for job in jobs]
-        link = self._links.get(host_id)
-        if link is None or host_id not in self._ready:
+        if not self.hosts.assign(host_id, jobs):
             # Its socket went away, or is a new one on which it has not said yet what it holds,
             # while the claim was on its way to the disk.
-            self._later(self._release(attempts))
-            return
-        due = self._clock.boot() + self._ack_timeout
-        self._unacknowledged.setdefault(host_id, {}).update(dict.fromkeys(attempts, due))
-        now = self._clock.now()
-        for job in jobs:
-            job.assigned = now
-        link.assign(jobs)
+            self._later(self._release([(job.run_id, job.attempt) for job in jobs]))
 
     def _later(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
@@ -296,161 +263,6 @@ class Dispatcher:
                 # Until it is written the runs stay where nobody has them.
                 await self._clock.sleep(RETRY)
 
-    # What other servers have committed
-
-    @property
-    def ready(self) -> Mapping[str, ReadyHost]:
-        """The hosts that may be given runs, by id."""
-        return self._ready
-
-    @property
-    def connected(self) -> list[str]:
-        """Ids of the hosts whose sockets this server holds."""
-        return list(self._links)
-
-    def link_of(self, host_id: str) -> HostLink | None:
-        """A host's socket, if this server holds it."""
-        return self._links.get(host_id)
-
-    def displaced(self, host_id: str, connection: str) -> None:
-        """A host has another socket than the one that this server holds."""
-        link = self._links.get(host_id)
-        if link is not None and self._connections.get(host_id) != connection:
-            self.disconnect(host_id, link)
-            link.drop()
-
-    def drain(self, host_id: str) -> None:
-        """Give a host no run any more, and tell it, if this server holds its socket."""
-        self._ready.pop(host_id, None)
-        link = self._links.get(host_id)
-        if link is not None:
-            link.drain()
-
-    # Hosts
-
-    def connect(self, host_id: str, link: HostLink, connection: str = "") -> None:
-        """A host's socket is open; before `add` it is given nothing."""
-        self._links[host_id] = link
-        self._connections[host_id] = connection
-        self._ready.pop(host_id, None)
-        self._zygotes.pop(host_id, None)
-        self._unacknowledged.pop(host_id, None)
-
-    def add(self, host: ReadyHost, link: HostLink) -> None:
-        """A host may be given runs from now on, if this is still its socket."""
-        if self._links.get(host.id) is link:
-            self._ready[host.id] = host
-            for zygote in self._zygotes.get(host.id, {}).values():
-                host.note_zygote(zygote.key, ready=zygote.ready)
-
-    def disconnect(self, host_id: str, link: HostLink) -> None:
-        """A host's socket is gone."""
-        if self._links.get(host_id) is link:
-            del self._links[host_id]
-            self._connections.pop(host_id, None)
-            self._ready.pop(host_id, None)
-            self._zygotes.pop(host_id, None)
-            self._unacknowledged.pop(host_id, None)
-
-    def acknowledged(self, host_id: str, attempts: Iterable[Attempt]) -> None:
-        """A host has these assignments."""
-        waiting = self._unacknowledged.get(host_id, {})
-        for attempt in attempts:
-            waiting.pop(attempt, None)
-
-    def drop_deaf(self) -> None:
-        """Close the sockets of hosts that do not acknowledge: when they are back, both compare."""
-        now = self._clock.boot()
-        for host_id, waiting in list(self._unacknowledged.items()):
-            link = self._links.get(host_id)
-            if link is not None and any(due < now for due in waiting.values()):
-                self.disconnect(host_id, link)
-                link.drop()
-
-    def zygote(self, zygote: HostZygote) -> list[str]:
-        """A host holds a zygote now, or could not make it.
-
-        Returns the keys of those that are not to be remembered any more.
-        """
-        if zygote.host_id not in self._links:
-            return []
-        host = self._ready.get(zygote.host_id)
-        of_host = self._zygotes.setdefault(zygote.host_id, {})
-        of_host.pop(zygote.key, None)
-        of_host[zygote.key] = zygote
-        # No host says of these that they are gone, and each run may have an environment of its own.
-        forgotten = [one.key for one in of_host.values() if not one.ready][:-FAILED]
-        for key in forgotten:
-            del of_host[key]
-            if host is not None:
-                host.failed.discard(key)
-        if host is not None:
-            host.note_zygote(zygote.key, ready=zygote.ready)
-        return forgotten
-
-    def zygote_gone(self, host_id: str, key: str) -> None:
-        """A host does not hold a zygote any more."""
-        self._zygotes.get(host_id, {}).pop(key, None)
-        host = self._ready.get(host_id)
-        if host is not None:
-            host.codes.discard(key)
-            host.failed.discard(key)
-
-    def warm(self, pool: str, lane: str, codes: list[Code]) -> None:
-        """Tell a lane's hosts which zygotes they should hold."""
-        for host in self._ready.values():
-            if host.pool == pool and host.lane == lane:
-                self._links[host.id].warm(codes)
-
-    # Waits
-
-    async def await_run(
-        self,
-        run_id: str,
-        waiter: str | None,
-        timeout: float | None,
-        forgotten: asyncio.Future[None] | None = None,
-    ) -> FlowRun:
-        """Return a run once it is over, or as it is when ``timeout`` seconds have passed.
-
-        It is cancelled when the run that waits has ended itself. Where that run has turned to
-        something else before (``forgotten`` is done), the wait ends as if its time had passed.
-
-        Raises:
-            NotFound: There is no such run.
-        """
-        future = self.watch.end_of(run_id, waiter)
-        try:
-            if waiter is None:
-                return await self._await_end(future, run_id, timeout)
-            await self.transact(lambda unit: _begin(unit, waiter, run_id))
-            ends = [future] if forgotten is None else [future, forgotten]
-            await asyncio.wait(ends, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-            if not future.done() and self.watch.waits(run_id, waiter) > 1:
-                # Another request of this run still waits for it, and so the run still lends.
-                return await self.read(lambda records: need_run(records, run_id))
-            if not future.done():
-                await self.transact(
-                    lambda unit: lending.end_wait(unit, waiter, need_run(unit.records, run_id))
-                )
-            return await future
-        finally:
-            future.cancel()
-
-    async def _await_end(
-        self, future: asyncio.Future[FlowRun], run_id: str, timeout: float | None
-    ) -> FlowRun:
-        now = asyncio.get_running_loop().time
-        deadline = inf if timeout is None else now() + timeout
-        while True:
-            run = await self.read(lambda records: need_run(records, run_id))
-            left = deadline - now()
-            if run.state.is_terminal or left <= 0 or self.watch.closed:
-                return run
-            await asyncio.wait([future], timeout=patience(run, left))
-            if future.done() and not future.cancelled():
-                return future.result()
-
 
 def _signals_of(unit: Unit) -> set[str]:
     signals = set(unit.signals)
@@ -463,20 +275,3 @@ def _signals_of(unit: Unit) -> set[str]:
 
 def _ignore(granted: Iterable[str], given_up: Iterable[str]) -> None:
     """Nobody waits for slots."""
-
-
-def patience(run: FlowRun, left: float) -> float | None:
-    """Seconds to wait for word of a run before it is read again; None for any time.
-
-    A script may write its runs into the store by itself: of these no word comes.
-    """
-    longest = inf if run.deployment_id is not None else SLOW_POLL
-    return min(left, longest) if min(left, longest) < inf else None
-
-
-def _begin(unit: Unit, waiter: str, run_id: str) -> None:
-    run = need_run(unit.records, run_id)
-    if run.state.is_terminal:
-        lending.end_wait(unit, waiter, run)
-    else:
-        lending.begin_wait(unit, waiter, run)

@@ -19,12 +19,15 @@ from stoker.domain.requests import StartRun
 from stoker.domain.states import StateRecord, StateType
 from stoker.services import administration
 from stoker.services.claims import lending
-from stoker.services.dispatcher import FAILED, Dispatcher, need_run
+from stoker.services.dispatcher import Dispatcher
 from stoker.services.fleet import registering
+from stoker.services.fleet.connections import FAILED
 from stoker.services.fleet.provisioner import Provisioner
+from stoker.services.lookup import need_run
 from stoker.services.runs.cancelling import cancel
 from stoker.services.runs.ingest import ingest
 from stoker.services.runs.submission import submit
+from stoker.services.runs.waiting import await_run
 from stoker.wire import host as wire
 
 
@@ -145,7 +148,7 @@ class Side:
 
     async def connect(self, name: str = "h") -> Link:
         self.link = Link()
-        self.dispatcher.connect(name, self.link)
+        self.dispatcher.hosts.connect(name, self.link)
         await self.ready(self.link, name)
         return self.link
 
@@ -154,7 +157,7 @@ class Side:
             registering.reconcile(unit, name, held)
             return registering.ready_host(unit, unit.records.host(name))
 
-        self.dispatcher.add(await self.dispatcher.transact(compare), link)
+        self.dispatcher.hosts.add(await self.dispatcher.transact(compare), link)
         await self.dispatcher.transact(lambda unit: unit.claimable.add("pool"))
 
     async def submit(self, deployment: str = "f/d") -> str:
@@ -221,7 +224,7 @@ def test_a_claim_for_a_socket_that_went_away_is_taken_back(side):
         side.store.close_gate()
         asker = asyncio.create_task(side.submit())
         await asyncio.sleep(0)
-        side.dispatcher.disconnect("h", link)
+        side.dispatcher.hosts.disconnect("h", link)
         await side.store.open_gate()
         run = await asker
         assert link.given() == []
@@ -241,7 +244,7 @@ def test_a_claim_for_the_last_socket_is_not_sent_over_the_new_one(side):
         asker = asyncio.create_task(side.submit())
         await asyncio.sleep(0)
         link = Link()
-        side.dispatcher.connect("h", link)
+        side.dispatcher.hosts.connect("h", link)
         await side.store.open_gate()
         run = await asker
         await side.ready(link)
@@ -255,13 +258,13 @@ def test_a_socket_that_was_dropped_does_not_become_ready(side):
     async def main() -> None:
         side.world.host("h", ready=False)
         link = Link()
-        side.dispatcher.connect("h", link)
-        side.dispatcher.disconnect("h", link)
+        side.dispatcher.hosts.connect("h", link)
+        side.dispatcher.hosts.disconnect("h", link)
         await side.ready(link)
         run = await side.submit()
         assert link.given() == []
         assert side.world.state(run) is StateType.SCHEDULED
-        side.dispatcher.warm("pool", side.world.lane(), [])
+        side.dispatcher.hosts.warm("pool", side.world.lane(), [])
         assert link.said == []
 
     asyncio.run(main())
@@ -271,15 +274,15 @@ def test_a_host_that_does_not_acknowledge_is_dropped_and_asked_again(side):
     async def main() -> None:
         link = await side.host(slots=2)
         one, two = await side.submit(), await side.submit()
-        side.dispatcher.acknowledged("h", [(one, 1)])
+        side.dispatcher.hosts.acknowledged("h", [(one, 1)])
         side.clock.at += 5.0
-        side.dispatcher.drop_deaf()
+        side.dispatcher.hosts.drop_deaf()
         assert ("drop", None) not in link.said
         side.clock.at += 0.1
-        side.dispatcher.drop_deaf()
+        side.dispatcher.hosts.drop_deaf()
         assert link.said[-1] == ("drop", None)
         again = Link()
-        side.dispatcher.connect("h", again)
+        side.dispatcher.hosts.connect("h", again)
         await side.ready(again, held=[(one, 1)])
         assert again.given() == [(two, 2)]
 
@@ -290,9 +293,9 @@ def test_an_acknowledged_host_is_not_dropped(side):
     async def main() -> None:
         link = await side.host()
         run = await side.submit()
-        side.dispatcher.acknowledged("h", [(run, 1)])
+        side.dispatcher.hosts.acknowledged("h", [(run, 1)])
         side.clock.at += 100.0
-        side.dispatcher.drop_deaf()
+        side.dispatcher.hosts.drop_deaf()
         assert ("drop", None) not in link.said
 
     asyncio.run(main())
@@ -304,13 +307,13 @@ def test_a_zygote_that_is_warm_draws_runs(side):
         warm = await side.host("h2", slots=8)
         code = side.world.read(lambda records: records.deployment("f/d")).code
         ready = HostZygote(host_id="h2", key=code.key)
-        side.dispatcher.zygote(ready)
+        side.dispatcher.hosts.zygote(ready)
         run = await side.submit()
         assert warm.given() == [(run, 1)]
         failed = HostZygote(host_id="h2", key=code.key, ready=False, message="no such module")
-        side.dispatcher.zygote(failed)
+        side.dispatcher.hosts.zygote(failed)
         assert await side.submit() not in [run for run, _ in warm.given()]
-        side.dispatcher.zygote_gone("h2", code.key)
+        side.dispatcher.hosts.zygote_gone("h2", code.key)
 
     asyncio.run(main())
 
@@ -319,12 +322,12 @@ def test_waiting_for_the_end_of_a_run_is_answered_by_its_end(side):
     async def main() -> None:
         await side.host()
         run = await side.submit()
-        waiting = asyncio.create_task(side.dispatcher.await_run(run, None, None))
+        waiting = asyncio.create_task(await_run(side.dispatcher, run, None, None))
         await side.dispatcher.read(lambda records: None)
         await side.finish(run)
         async with asyncio.timeout(10):
             assert (await waiting).state.type is StateType.COMPLETED
-            again = await side.dispatcher.await_run(run, None, None)
+            again = await await_run(side.dispatcher, run, None, None)
         assert again.state.type is StateType.COMPLETED
 
     asyncio.run(main())
@@ -333,10 +336,10 @@ def test_waiting_for_the_end_of_a_run_is_answered_by_its_end(side):
 def test_waiting_is_answered_with_the_run_as_it_is_after_the_time(side):
     async def main() -> None:
         run = await side.submit()
-        found = await side.dispatcher.await_run(run, None, 0.01)
+        found = await await_run(side.dispatcher, run, None, 0.01)
         assert found.state.type is StateType.SCHEDULED
         with pytest.raises(NotFound):
-            await side.dispatcher.await_run("nobody", None, 1.0)
+            await await_run(side.dispatcher, "nobody", None, 1.0)
 
     asyncio.run(main())
 
@@ -349,7 +352,7 @@ def test_a_run_that_waits_is_answered_when_it_has_back_what_it_lent(side):
             lambda unit: lending.begin_wait(unit, parent, need_run(unit.records, child))
         )
         assert link.given() == [(parent, 1), (child, 1)]
-        waiting = asyncio.create_task(side.dispatcher.await_run(child, parent, None))
+        waiting = asyncio.create_task(await_run(side.dispatcher, child, parent, None))
         await side.dispatcher.transact(lambda unit: None)
         await side.finish(child)
         async with asyncio.timeout(10):
@@ -363,7 +366,7 @@ def test_a_wait_ends_with_the_run_that_waits(side):
     async def main() -> None:
         await side.host(slots=2)
         parent, child = await side.submit(), await side.submit()
-        waiting = asyncio.create_task(side.dispatcher.await_run(child, parent, None))
+        waiting = asyncio.create_task(await_run(side.dispatcher, child, parent, None))
         await side.dispatcher.read(lambda records: None)
         await side.dispatcher.transact(lambda unit: None)
         await side.finish(parent)
@@ -379,9 +382,9 @@ def test_of_two_waits_of_a_run_for_another_one_may_end_alone(side):
     async def main() -> None:
         await side.host(slots=2)
         parent, child = await side.submit(), await side.submit()
-        waiting = asyncio.create_task(side.dispatcher.await_run(child, parent, None))
+        waiting = asyncio.create_task(await_run(side.dispatcher, child, parent, None))
         await side.dispatcher.transact(lambda unit: None)
-        found = await side.dispatcher.await_run(child, parent, 0.01)
+        found = await await_run(side.dispatcher, child, parent, 0.01)
         assert found.state.type is StateType.PENDING
         await side.dispatcher.transact(lambda unit: None)
         assert not waiting.done()
@@ -397,7 +400,7 @@ def test_a_wait_that_its_run_has_forgotten_lends_nothing_any_more(side):
         await side.host(slots=2)
         parent, child = await side.submit(), await side.submit()
         forgotten = asyncio.get_running_loop().create_future()
-        waiting = asyncio.create_task(side.dispatcher.await_run(child, parent, None, forgotten))
+        waiting = asyncio.create_task(await_run(side.dispatcher, child, parent, None, forgotten))
         await side.dispatcher.transact(lambda unit: None)
         assert side.world.read(lambda records: records.waits_of(parent)) == [child]
         forgotten.set_result(None)
@@ -469,7 +472,7 @@ def test_a_host_that_is_used_once_gets_its_run_and_no_other(side):
         link = await side.connect()
         first, second = await asyncio.gather(side.submit(), side.submit())
         assert link.said == [("assign", [(min(first, second), 1)])], "and it is not told to drain"
-        assert side.dispatcher.ready == {}
+        assert side.dispatcher.hosts.ready == {}
         await side.finish(min(first, second))
         assert side.world.state(max(first, second)) is StateType.SCHEDULED
 
@@ -496,13 +499,13 @@ def test_what_hosts_go_by_is_pushed(side):
 def test_what_a_host_could_import_and_what_not_is_noted(side):
     async def main() -> None:
         await side.host()
-        side.dispatcher.zygote(HostZygote(host_id="h", key="k", ready=False))
-        (ready,) = side.dispatcher.ready.values()
+        side.dispatcher.hosts.zygote(HostZygote(host_id="h", key="k", ready=False))
+        (ready,) = side.dispatcher.hosts.ready.values()
         assert (ready.codes, ready.failed) == (set(), {"k"})
-        side.dispatcher.zygote(HostZygote(host_id="h", key="k"))
+        side.dispatcher.hosts.zygote(HostZygote(host_id="h", key="k"))
         assert (ready.codes, ready.failed) == ({"k"}, set())
         await side.connect()
-        (ready,) = side.dispatcher.ready.values()
+        (ready,) = side.dispatcher.hosts.ready.values()
         assert (ready.codes, ready.failed) == (set(), set())
 
     asyncio.run(main())
@@ -515,13 +518,13 @@ def test_of_codes_that_a_host_could_not_import_the_newest_are_remembered(side):
         forgotten = []
         for key in ["good", *keys]:
             zygote = HostZygote(host_id="h", key=key, ready=key == "good")
-            forgotten += side.dispatcher.zygote(zygote)
+            forgotten += side.dispatcher.hosts.zygote(zygote)
         assert forgotten == keys[:10]
-        (ready,) = side.dispatcher.ready.values()
+        (ready,) = side.dispatcher.hosts.ready.values()
         assert (ready.codes, ready.failed) == ({"good"}, set(keys[10:]))
-        side.dispatcher.disconnect("h", link)
-        assert side.dispatcher.zygote(HostZygote(host_id="h", key="late")) == []
-        assert side.dispatcher.ready == {}
+        side.dispatcher.hosts.disconnect("h", link)
+        assert side.dispatcher.hosts.zygote(HostZygote(host_id="h", key="late")) == []
+        assert side.dispatcher.hosts.ready == {}
 
     asyncio.run(main())
 
@@ -578,7 +581,7 @@ def test_a_host_that_was_used_up_while_it_said_hello_again_is_told_to_leave(side
         assert side.world.state(run) is StateType.SCHEDULED
         assert side.world.stored().state is HostState.DRAINING
         assert isinstance(outgoing.said[-1], wire.Drain)
-        assert side.dispatcher.ready == {}
+        assert side.dispatcher.hosts.ready == {}
 
     asyncio.run(main())
 

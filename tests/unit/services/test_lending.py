@@ -6,8 +6,8 @@ from stoker.domain.errors import Conflict
 from stoker.domain.states import StateType
 from stoker.services import administration
 from stoker.services.claims import lending
-from stoker.services.dispatcher import need_run
 from stoker.services.fleet import registering
+from stoker.services.lookup import need_run
 from stoker.services.runs.cancelling import cancel
 
 TEMPLATE = {

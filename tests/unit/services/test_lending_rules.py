@@ -19,8 +19,8 @@ from stoker.domain.hosts import HostState
 from stoker.domain.states import ACTIVE, StateType
 from stoker.ports.store import RunFilter
 from stoker.services.claims import lending
-from stoker.services.dispatcher import need_run
 from stoker.services.fleet import registering
+from stoker.services.lookup import need_run
 from stoker.services.runs.cancelling import cancel
 
 TEMPLATE = {

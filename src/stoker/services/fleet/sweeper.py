@@ -52,7 +52,7 @@ class Sweeper:
             self._led = leads
             if leads:
                 await self.once()
-            self._dispatcher.drop_deaf()
+            self._dispatcher.hosts.drop_deaf()
             await self._clock.sleep(self._pace)
 
     async def once(self) -> None:

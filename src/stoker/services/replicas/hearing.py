@@ -59,7 +59,7 @@ class Hearing:
             self._dispatcher.events.stir({"automations"})
 
     def _leapt(self, peers: Peers, by: float) -> None:
-        self._dispatcher.clock_leapt(by)
+        self._dispatcher.hosts.move(by)
         # The sooner the others measure, the less is written by the time from before it.
         peers.tell(News(servers=True), at_once=True)
 
@@ -69,19 +69,19 @@ class Hearing:
         if news.servers:
             self._members.look()
         for host_id, connection in news.connected:
-            dispatcher.displaced(host_id, connection)
-        for host_id in news.draining.intersection(dispatcher.connected):
-            dispatcher.drain(host_id)
+            dispatcher.hosts.displaced(host_id, connection)
+        for host_id in news.draining.intersection(dispatcher.hosts.connected):
+            dispatcher.hosts.drain(host_id)
         for host_id, run_id, attempt, now in news.cancels:
-            link = dispatcher.link_of(host_id)
+            link = dispatcher.hosts.link_of(host_id)
             if link is not None:
                 link.cancel(run_id, attempt, now=now)
         for host_id, run_id, attempt, now, failure in news.ends:
-            link = dispatcher.link_of(host_id)
+            link = dispatcher.hosts.link_of(host_id)
             if link is not None:
                 link.cancel(run_id, attempt, now=now, suspend=not failure, failure=failure)
         for host_id, run_id, attempt, stop in news.stops:
-            link = dispatcher.link_of(host_id)
+            link = dispatcher.hosts.link_of(host_id)
             if link is not None:
                 link.stop_run(run_id, attempt, stop=stop)
         for run_id in news.unpaused:
@@ -106,7 +106,7 @@ class Hearing:
         resumed = {(waiter, run) for waiter, run in news.resumed if (run, waiter) in awaited}
         if ended or resumed:
             self._spawn(self._answer(ended, resumed))
-        terms = news.terms.intersection(dispatcher.connected)
+        terms = news.terms.intersection(dispatcher.hosts.connected)
         if terms or news.warm or news.condemned:
             self._spawn(self._pass_on(terms, news.warm, news.condemned))
 
@@ -132,7 +132,7 @@ class Hearing:
 
     def _pools(self) -> set[str]:
         """Pools that this server has hosts of."""
-        return {host.pool for host in self._dispatcher.ready.values()}
+        return {host.pool for host in self._dispatcher.hosts.ready.values()}
 
     # Claims: one at a time for each pool, and one more for all that was heard meanwhile
 
@@ -184,11 +184,11 @@ class Hearing:
 
         terms_of, codes_of, hosts = await self._dispatcher.read(work)
         for host_id, of_pool in terms_of.items():
-            link = self._dispatcher.link_of(host_id)
+            link = self._dispatcher.hosts.link_of(host_id)
             if link is not None:
                 link.terms(of_pool)
         for (pool, lane), codes in codes_of.items():
-            self._dispatcher.warm(pool, lane, codes)
+            self._dispatcher.hosts.warm(pool, lane, codes)
         for host in hosts:
             self._provisioner.end_here(host)
 
@@ -199,7 +199,7 @@ class Hearing:
             watch = self._dispatcher.watch
             await self._look_at_waits(watch.awaited)
             watch.look()
-            await self._look_at_hosts(self._dispatcher.connected)
+            await self._look_at_hosts(self._dispatcher.hosts.connected)
             for pool in self._pools():
                 self._claim(pool)
             await self._provisioner.look()
@@ -248,8 +248,8 @@ class Hearing:
 
         draining, cancelling = await self._dispatcher.read(work)
         for host_id in draining:
-            self._dispatcher.drain(host_id)
+            self._dispatcher.hosts.drain(host_id)
         for run in cancelling:
-            link = self._dispatcher.link_of(run.host_id or "")
+            link = self._dispatcher.hosts.link_of(run.host_id or "")
             if link is not None:
                 link.cancel(run.id, run.attempt, now=False)

@@ -1,7 +1,8 @@
 """What is checked of every request before its route reads it.
 
 Fields that nobody knows are refused: a typing error is not passed over in silence. (Records that
-the store keeps may have fields of a newer version, requests may not.) So are texts and numbers that
+the store keeps may have fields of a newer version, requests may not.) So are query parameters of
+no route, since a filter that is not heeded lists too much, and texts and numbers that
 not every store keeps.
 """
 
@@ -12,6 +13,8 @@ from typing import Any, cast
 import msgspec
 from litestar import Request
 from litestar.exceptions import HTTPException
+from litestar.handlers.base import BaseRouteHandler
+from litestar.params import QueryParameter
 from msgspec import Struct
 from msgspec.inspect import (
     DictType,
@@ -43,12 +46,32 @@ async def check_request(request: AnyRequest) -> None:
     scope = request.scope
     if "\0" in scope["path"] or b"%00" in scope["query_string"]:
         raise Invalid("an address may hold no NUL character (%00)")
+    if scope["query_string"]:
+        _check_query(request)
     data = request.route_handler.parsed_fn_signature.parameters.get("data")
     shape = _shape(data.annotation) if data is not None else None
     if shape is not None:
         _check_type(request)
         for problem in _problems(await _body(request, shape), shape):
             raise Invalid(problem)
+
+
+def _check_query(request: AnyRequest) -> None:
+    known = _queries(request.route_handler)
+    for name in request.query_params:
+        if name not in known:
+            there = f"there are {', '.join(known)}" if known else "there is none here"
+            raise Invalid(f"{name[:100]}: there is no such query parameter; {there}")
+
+
+@cache
+def _queries(handler: BaseRouteHandler) -> list[str]:
+    """The names of a route's query parameters."""
+    found: list[str] = []
+    for name, parameter in handler.parsed_fn_signature.parameters.items():
+        if isinstance(parameter.kwarg_definition, QueryParameter):
+            found.append(parameter.kwarg_definition.name or name)
+    return sorted(found)
 
 
 def _check_type(request: AnyRequest) -> None:

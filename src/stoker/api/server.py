@@ -4,8 +4,7 @@ from typing import Annotated
 
 from litestar import Response, get
 from litestar.di import NamedDependency
-from litestar.params import FromQuery
-from msgspec import Meta
+from litestar.params import QueryParameter
 from prometheus_client.exposition import generate_latest
 
 from stoker.api.access import scope
@@ -16,8 +15,7 @@ from stoker.wire.http import Health, Readiness
 MOST_HOURS = 24 * 366
 """Hours of one answer at the most."""
 
-Hour = Annotated[int, Meta(ge=0, le=10_000_000)]
-
+Hour = Annotated[int | None, QueryParameter(ge=0, le=10_000_000)]
 
 PROMETHEUS = "text/plain; version=0.0.4"
 """The text format of Prometheus."""
@@ -57,8 +55,8 @@ async def metrics(context: NamedDependency[Context]) -> Response[bytes]:
 @get("/api/rollups", opt=scope("runs:read"), tags=["Server"], summary="Hourly sums of runs")
 async def rollups(
     context: NamedDependency[Context],
-    first: FromQuery[Hour | None] = None,
-    last: FromQuery[Hour | None] = None,
+    first: Hour = None,
+    last: Hour = None,
 ) -> list[Rollup]:
     """Return what ended in some hours (hours since the epoch; by default the last 24).
 

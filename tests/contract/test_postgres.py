@@ -1,5 +1,6 @@
 """What the store of several servers promises beyond the contract."""
 
+import secrets
 import signal
 import threading
 import time
@@ -10,7 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from stoker.domain.errors import Invalid, StokerError, Unavailable
+from stoker.domain.errors import Invalid, OutcomeUnknown, StokerError, Unavailable
 from stoker.domain.runs import FlowRun, LogLine
 from stoker.domain.states import StateRecord, StateType
 from stoker.ports.store import Records, RunFilter
@@ -75,7 +76,7 @@ def test_a_unit_whose_commit_was_cut_off_is_there_once(store, monkeypatch, commi
     cuts: list[bool] = []
 
     def commit(session: PostgresSession) -> None:
-        if cuts or session._xid is None:
+        if cuts or not session.writes:
             real(session)
             return
         cuts.append(True)
@@ -95,16 +96,87 @@ def test_what_cannot_be_found_out_is_an_error_and_runs_no_second_time(store, mon
 
     def commit(session: PostgresSession) -> None:
         real(session)
-        if session._xid is not None:
+        if session.writes:
             cut(session)
 
     monkeypatch.setattr(PostgresSession, "commit", commit)
-    monkeypatch.setattr(Writer, "_status", lambda writer, xid: None)
-    monkeypatch.setattr("stoker.storage.postgres.writer.LOOKS", 2)
-    with pytest.raises(Unavailable, match="what became of that is not known"):
+    monkeypatch.setattr(Writer, "_last_mark", lambda writer: None)
+    with pytest.raises(OutcomeUnknown, match="what became of that is not known"):
         store.write(add(1)).result(30)
     monkeypatch.setattr(PostgresSession, "commit", real)
     assert numbers(store) == [1]
+
+
+def test_a_commit_that_a_crash_took_is_not_taken_for_the_one_that_got_its_id(own, monkeypatch):
+    """Postgres gives ids of transactions again that were in no log on disk when it crashed."""
+    database = f"ids_{secrets.token_hex(4)}"
+    store = PostgresStore(own.create_database(database))
+    crash, crashed, ids = threading.Event(), threading.Event(), []
+    real = PostgresSession.commit
+
+    def commit(session: PostgresSession) -> None:
+        if ids or not session.writes:
+            real(session)
+            return
+        found = session.connection.execute("SELECT pg_current_xact_id()::text::bigint").fetchone()
+        ids.extend(found or ())
+        crash.set()
+        assert crashed.wait(60)
+        raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+    try:
+        assert store.write(add(1)).result(30) == 1
+        monkeypatch.setattr(PostgresSession, "commit", commit)
+        written = store.write(add(2))
+        assert crash.wait(30)
+        own.kill()
+        own.start()
+        given = 0
+        while given < ids[0]:
+            ((given,),) = own.execute("SELECT pg_current_xact_id()::text::bigint")
+        assert own.execute(f"SELECT pg_xact_status('{ids[0]}')") == [("committed",)]
+        crashed.set()
+        assert written.result(60) == 2
+        assert numbers(store) == [1, 2]
+    finally:
+        crashed.set()
+        store.close()
+
+
+def test_who_asks_for_a_fate_waits_for_what_is_under_way(store, monkeypatch, postgres_server):
+    """The connection is lost, and Postgres commits nevertheless, a little later."""
+    real = PostgresSession.commit
+    lost: list[PostgresSession] = []
+
+    def commit(session: PostgresSession) -> None:
+        if lost or not session.writes:
+            real(session)
+            return
+        lost.append(session)
+        threading.Timer(0.5, real, [session]).start()
+        raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(PostgresSession, "commit", commit)
+    monkeypatch.setattr(PostgresSession, "roll_back", lambda session: None)
+    assert store.write(add(1)).result(30) == 1
+    monkeypatch.undo()
+    lost[0].close()
+    assert numbers(store) == [1]
+
+
+def test_what_only_reads_leaves_no_mark(store, postgres_server, postgres_url):
+    def marks() -> list[tuple[int]]:
+        return postgres_server.execute(
+            "SELECT mark FROM commit_marks ORDER BY written DESC LIMIT 1",
+            postgres_url.rpartition("/")[2],
+        )
+
+    store.write(add(1)).result(10)
+    (before,) = marks()
+    store.write(lambda records: records.flow_run("r")).result(10)
+    assert marks() == [before]
+    store.write(add(2)).result(10)
+    assert marks() == [(before[0] + 1,)]
 
 
 def test_a_connection_that_an_administrator_ends_is_opened_anew(store, postgres_server):

@@ -10,7 +10,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from stoker.api.access import scope
 from stoker.api.context import Context
-from stoker.domain.errors import Invalid
+from stoker.domain.errors import Invalid, Unavailable
 from stoker.domain.requests import StartRun
 from stoker.domain.runs import FlowRun, StoredLogLine, TaskRun
 from stoker.domain.states import StateRecord, StateType
@@ -63,7 +63,13 @@ async def start_run(
     run = await context.dispatcher.transact(work)
     if not waits or (run.state.is_terminal and waiter is None):
         return run
-    return await await_run(context.dispatcher, run.id, waiter, request.timeout, forgotten)
+    try:
+        return await await_run(context.dispatcher, run.id, waiter, request.timeout, forgotten)
+    except Unavailable:
+        if waiter is not None:
+            raise
+        # It is accepted: that nobody can wait for it here any more is no reason to send it again.
+        return run
 
 
 class FlowRuns(Controller):

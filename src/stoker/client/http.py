@@ -417,7 +417,8 @@ def _error(request: str, status: int, content: bytes) -> StokerError:
             detail=f"{request} was answered with status {status}: {text or 'no text'}; "
             "is this a Stoker server?",
         )
-    known = {kind.__name__: kind for kind in StokerError.__subclasses__()}
+    kinds = [*StokerError.__subclasses__(), errors.OutcomeUnknown]
+    known = {kind.__name__: kind for kind in kinds}
     kind = known.get(problem.error)
     if kind is None:
         by_status = {kind.status: kind for kind in known.values()}

@@ -2,7 +2,7 @@
 
 from stoker.client.connection import IDEMPOTENT, Transport, Unanswered, Unreachable
 from stoker.domain.addresses import Rotation, addresses_of
-from stoker.domain.errors import Unavailable
+from stoker.domain.errors import OutcomeUnknown, Unavailable
 
 
 class Replicas:
@@ -36,7 +36,8 @@ class Replicas:
     ) -> tuple[int, bytes]:
         """See `Transport.send`.
 
-        A server that ends, or whose store cannot be reached, answers 503: it has done nothing.
+        A server that ends, or whose store cannot be reached, answers 503: it has done nothing. One
+        that does not know what became of a request answers 504, which passes for no answer.
 
         Raises:
             Unreachable: None of the servers can be reached.
@@ -59,7 +60,8 @@ class Replicas:
                     rotation.leave(address)
                     raise
             else:
-                if answer[0] != Unavailable.status:
+                unknown = answer[0] == OutcomeUnknown.status
+                if not (answer[0] == Unavailable.status or (unknown and repeatable)):
                     return answer
                 refused = answer
             rotation.leave(address)

@@ -52,6 +52,12 @@ class Forbidden(StokerError):
 
 
 class Unavailable(StokerError):
-    """The server, or something that it needs, cannot be reached."""
+    """The server, or something that it needs, cannot be reached: nothing was done."""
 
     status = 503
+
+
+class OutcomeUnknown(Unavailable):
+    """What was asked may have been done, or not: look before you ask for it again."""
+
+    status = 504

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterable
 from typing import TypeVar
 
-from stoker.domain.errors import Conflict, Outrun, Unavailable
+from stoker.domain.errors import Conflict, OutcomeUnknown, Outrun, Unavailable
 from stoker.domain.jobs import Job
 from stoker.ports.clock import Clock
 from stoker.ports.store import Records, Store
@@ -58,6 +58,7 @@ class Dispatcher:
         self.on_occurrence: Callable[[str], None] = lambda _: None
         self.observers: list[Callable[[Unit], None]] = []
         self.on_slots: Callable[[Unit], None] = lambda _: None
+        self.on_unknown: Callable[[], None] = lambda: None
         self.events = Followers()
         self.on_answers: Callable[[Iterable[str], Iterable[str]], None] = _ignore
         self.tell: Callable[[News], None] = lambda _: None
@@ -115,9 +116,12 @@ class Dispatcher:
             if not self.watch.closed:
                 raise
             # It would be answered as a fault of the server's.
-            raise Unavailable(
-                "the server stops, and what became of this is not known; try it again"
+            raise OutcomeUnknown(
+                "the server stops, and what became of this is not known; look before you try it "
+                "again"
             ) from None
+        except OutcomeUnknown:
+            raise
         except Exception:
             # Nothing was written, for whatever reason: nothing has moved, either.
             self._leaps.give_back(leap)
@@ -137,8 +141,18 @@ class Dispatcher:
             raise Unavailable("the server stops; try it again") from None
 
     def _settle_written(self, written: asyncio.Future[tuple[T, Unit]]) -> None:
-        if not written.cancelled() and written.exception() is None:
+        if written.cancelled():
+            return
+        error = written.exception()
+        if error is None:
             self._settle(written.result()[1])
+        elif isinstance(error, OutcomeUnknown):
+            self._compare_all()
+
+    def _compare_all(self) -> None:
+        """What was committed is not known, and so was not pushed: have all looked at anew."""
+        self.hosts.drop_all()
+        self.on_unknown()
 
     def _settle(self, unit: Unit) -> None:
         for host_id in unit.draining:

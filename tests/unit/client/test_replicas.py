@@ -3,7 +3,9 @@
 import pytest
 
 from stoker.client.connection import Unanswered, Unreachable
+from stoker.client.http import _error
 from stoker.client.replicas import Replicas
+from stoker.domain.errors import OutcomeUnknown, Unavailable
 
 
 class Servers:
@@ -51,6 +53,16 @@ def test_a_server_that_ends_has_done_nothing(replicas):
     assert servers.asked == ["http://a", "http://b"]
 
 
+def test_what_a_server_does_not_know_to_be_done_is_repeated_only_where_it_does_no_harm(replicas):
+    servers, client = replicas(a=504, b=200)
+    assert client.send("POST", "/")[0] == 504
+    assert servers.asked == ["http://a"]
+    servers, client = replicas(a=504, b=200)
+    assert client.send("POST", "/", repeatable=True)[0] == 200
+    assert client.send("POST", "/")[0] == 200
+    assert servers.asked == ["http://a", "http://b", "http://b"]
+
+
 def test_what_may_have_arrived_is_repeated_only_where_it_does_no_harm(replicas):
     servers, client = replicas(a=Unanswered("a"), b=200)
     with pytest.raises(Unanswered):
@@ -68,3 +80,9 @@ def test_where_none_answers_the_last_word_is_said(replicas):
         client.send("GET", "/")
     _, client = replicas(a=503, b=Unreachable("b"))
     assert client.send("GET", "/")[0] == 503
+
+
+def test_what_is_not_known_is_told_apart_from_what_was_not_done():
+    body = b'{"error": "OutcomeUnknown", "detail": "look"}'
+    assert type(_error("POST /", 504, body)) is OutcomeUnknown
+    assert type(_error("POST /", 503, body.replace(b"OutcomeUnknown", b""))) is Unavailable

@@ -11,7 +11,7 @@ import pytest
 
 from stoker.api import hosts
 from stoker.api.context import Context
-from stoker.domain.errors import NotFound, Unavailable
+from stoker.domain.errors import NotFound, OutcomeUnknown, Unavailable
 from stoker.domain.hosts import HostState, HostZygote
 from stoker.domain.pools import Machine, Worker
 from stoker.domain.reports import Finished, Frame
@@ -204,16 +204,36 @@ def test_what_is_committed_is_pushed_though_its_asker_is_gone(side):
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("what", ["read", "transact"])
-def test_who_waits_when_the_server_stops_is_told_to_try_again(side, what):
+@pytest.mark.parametrize(("what", "status"), [("read", 503), ("transact", 504)])
+def test_who_waits_when_the_server_stops_is_told_whether_it_was_done(side, what, status):
     async def main() -> None:
         side.store.close_gate()
         asker = asyncio.create_task(getattr(side.dispatcher, what)(lambda _: None))
         await asyncio.sleep(0)
         side.dispatcher.watch.close()
         asker.cancel()
-        with pytest.raises(Unavailable, match="try it again"):
+        with pytest.raises(Unavailable, match="try it again") as refused:
             await asker
+        assert refused.value.status == status
+
+    asyncio.run(main())
+
+
+def test_where_it_is_not_known_what_was_committed_hosts_are_asked_anew(side):
+    async def main() -> None:
+        link = await side.host()
+        looks: list[int] = []
+        side.dispatcher.on_unknown = lambda: looks.append(1)
+        side.store.close_gate()
+        written = asyncio.create_task(side.submit())
+        await asyncio.sleep(0)
+        ((_, future),) = side.store.held
+        future.set_exception(OutcomeUnknown("the connection was lost while it committed"))
+        with pytest.raises(OutcomeUnknown):
+            await written
+        assert link.said[-1] == ("drop", None)
+        assert side.dispatcher.hosts.connected == []
+        assert looks == [1]
 
     asyncio.run(main())
 

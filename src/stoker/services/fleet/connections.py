@@ -96,6 +96,12 @@ class Connections:
                 self.disconnect(host_id, link)
                 link.drop()
 
+    def drop_all(self) -> None:
+        """Close the sockets of all hosts: when they are back, both sides compare what they hold."""
+        for host_id, link in list(self._links.items()):
+            self.disconnect(host_id, link)
+            link.drop()
+
     def zygote(self, zygote: HostZygote) -> list[str]:
         """A host holds a zygote now, or could not make it.
 

@@ -44,6 +44,7 @@ class Hearing:
         peers.hearers.append(self.hear)
         peers.pollers.append(self.look)
         self._dispatcher.tell = peers.tell
+        self._dispatcher.on_unknown = self.look
         self._members.on_lead = self._lead
         self._members.on_servers = self.look
         self._members.on_leap = lambda by: self._leapt(peers, by)

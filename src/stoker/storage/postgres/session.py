@@ -1,6 +1,6 @@
 """Named queries on one Postgres connection, sent without waiting where nothing is asked back."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from typing import Any
@@ -14,6 +14,21 @@ from stoker.storage.records.statements import Count, Values
 
 PLANNED_AFRESH = frozenset({"flow_runs", "deployments", "hosts", "workers"})
 """Queries whose best plan depends on which of their filters are given."""
+
+FORGET = """
+DELETE FROM commit_marks WHERE writer IN (
+    SELECT writer FROM commit_marks WHERE written < now() - interval '1 day'
+    FOR UPDATE SKIP LOCKED
+)
+"""
+
+INTRODUCE = "INSERT INTO commit_marks VALUES (%s, 0, now()) ON CONFLICT DO NOTHING"
+"""Beforehand: a row that a transaction under way inserts is not there to be waited for."""
+
+MARK = """
+INSERT INTO commit_marks (writer, mark, written) VALUES (%s, %s, now())
+ON CONFLICT (writer) DO UPDATE SET mark = excluded.mark, written = excluded.written
+"""
 
 TRY_LOCK = "SELECT pg_try_advisory_xact_lock(%s)"
 
@@ -81,7 +96,8 @@ class PostgresSession:
         self._pipeline = self._pipelined.__enter__()
         self._locked: set[int] = set()
         self._locked_before: set[int] = set()
-        self._xid: Rows | None = None
+        self._locked_at_once: set[int] = set()
+        self._writes = False
 
     @property
     def is_open(self) -> bool:
@@ -101,7 +117,9 @@ class PostgresSession:
 
     def run(self, query: str, values: Values = ()) -> Result:
         """See `Session.run`."""
-        cursor = self._execute(self._sql[query], values, query not in PLANNED_AFRESH)
+        text = self._sql[query]
+        self._writes = self._writes or not text.startswith("SELECT")
+        cursor = self._execute(text, values, query not in PLANNED_AFRESH)
         return Result(cursor, self._pipeline)
 
     def run_many(self, query: str, rows: Sequence[Values]) -> Count:
@@ -110,6 +128,7 @@ class PostgresSession:
         Queries with a form for many rows take them as one JSON text, which costs both sides much
         less than to bind and execute each.
         """
+        self._writes = True
         together = self._sql.get(f"{query}_many")
         if together is None:
             return Sum(
@@ -127,6 +146,7 @@ class PostgresSession:
         for key in sorted({_key(name) for name in names} - self._locked):
             # Where all take them in one order, nobody waits for somebody who waits for him.
             if not self._locked_before or key > max(self._locked):
+                self._locked.add(key)
                 self._execute("SELECT pg_advisory_xact_lock(%s)", (key,))
             elif self._execute(TRY_LOCK, (key,)).fetchone() != (True,):
                 raise NotNow
@@ -139,35 +159,53 @@ class PostgresSession:
 
     # Transactions
 
-    def begin(self, *, shared: bool = False) -> None:
+    def begin(self, *, shared: bool = False, locks: Collection[int] = ()) -> None:
         """Begin a transaction that writes.
 
         Args:
             shared: It is of several units, and so meets rows of others in no order that all keep:
                 soon gives up, where two might wait for each other. Postgres itself looks for that
                 after a second.
+            locks: Named locks to take at once, by `locked` of a try that met others in its way.
         """
         self._locked = set()
         self._locked_before = set()
+        self._writes = False
         self._execute("BEGIN")
         if shared:
             self._execute("SET LOCAL lock_timeout = 100")
-        self._xid = self._execute("SELECT pg_current_xact_id()::text")
+        self._locked_at_once = set(locks)
+        for key in sorted(locks):
+            self._execute("SELECT pg_advisory_xact_lock(%s)", (key,))
+            self._locked.add(key)
 
     def begin_reading(self) -> None:
         """Begin a transaction that reads, on one view of the database."""
         self._execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
     @property
-    def xid(self) -> str:
-        """The transaction's id, by which its fate can be looked up later."""
-        row = self._xid.fetchone() if self._xid is not None else None
-        assert row is not None
-        return row[0]
+    def locked(self) -> Collection[int]:
+        """The named locks that this transaction, or the last one, has taken or asked for."""
+        return self._locked
+
+    @property
+    def writes(self) -> bool:
+        """Whether something may have been written since the transaction began."""
+        return self._writes
+
+    def introduce(self, writer: int) -> None:
+        """Make the row of a writer's marks, outside a transaction; forget those of old writers."""
+        self._execute(FORGET)
+        self._execute(INTRODUCE, (writer,))
+        self._pipeline.sync()
+
+    def mark(self, writer: int, mark: int) -> None:
+        """Leave a mark in the transaction, by which its fate can be looked up later."""
+        self._execute(MARK, (writer, mark))
 
     def savepoint(self) -> None:
         """Begin what can be undone by itself."""
-        self._locked_before = set(self._locked)
+        self._locked_before = self._locked - self._locked_at_once
         self._execute("SAVEPOINT one")
 
     def release(self) -> None:

@@ -1,9 +1,10 @@
 """The writer: units of work that have gathered are one transaction, and none is run twice."""
 
 import queue
+import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ import psycopg
 
 from stoker.crash_points import crash_point
 from stoker.domain.database_urls import masked
-from stoker.domain.errors import StokerError, Unavailable
+from stoker.domain.errors import OutcomeUnknown, StokerError, Unavailable
 from stoker.ports.store import Records
 from stoker.storage.postgres.connecting import LOCKED
 from stoker.storage.postgres.lines import Line
@@ -27,8 +28,8 @@ GROUP = 64
 TRIES = 5
 """Times that one unit is run at the most, where others undo it or the connection is lost."""
 
-LOOKS = 25
-"""Looks at the fate of a transaction whose server may still be at work on it."""
+LOOKS = 3
+"""Looks at the fate of a transaction. Each waits for Postgres, and for one still at work on it."""
 
 
 class Work(NamedTuple):
@@ -48,7 +49,7 @@ class Ran(NamedTuple):
 
     outcomes: list[tuple[Work, Any]]
     later: list[Work]
-    xid: str
+    mark: int = 0
     lost: psycopg.Error | None = None
 
 
@@ -57,7 +58,8 @@ class Writer:
 
     A unit runs in a savepoint of its own, so one that fails takes nothing with it. What goes wrong
     with a group as a whole (a deadlock, a lost connection) is tried again, each unit by itself.
-    Where the connection is lost while it commits, the transaction's id says what became of it.
+    Where the connection is lost while it commits, the mark that each transaction leaves in a row
+    of this writer's says what became of it; see `FATE`.
     """
 
     def __init__(self, url: str, closing: threading.Event, patience: Patience) -> None:
@@ -65,6 +67,9 @@ class Writer:
         self._closing = closing
         self._patience = patience
         self._line = Line(url, "written", closing, patience)
+        self._id = secrets.randbits(62)
+        self._mark = 0
+        self._introduced: PostgresSession | None = None
         self.observe: Callable[[int, float], None] = lambda _, __: None
         self._pending: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write_all, name="stoker-writer", daemon=True)
@@ -117,29 +122,32 @@ class Writer:
         return []
 
     def _write_alone(self, work: Work) -> None:
+        locks: set[int] = set()
         for left in reversed(range(TRIES)):
             if work.future.done():
                 return
             try:
-                self._try_group([work])
+                self._try_group([work], locks)
             except psycopg.Error as error:
+                # All that it asks for, in the order of all: it meets nobody the other way round.
+                locks |= set(self._introduced.locked if self._introduced else ())
                 if not left or not self._may_run_again(error):
                     work.fail(self._problem(error))
             except StokerError as error:
                 work.fail(error)
 
-    def _try_group(self, group: list[Work]) -> list[Work]:
+    def _try_group(self, group: list[Work], locks: Collection[int] = ()) -> list[Work]:
         """Run a group in one transaction; return the end of it that has to wait for a lock.
 
         Raises:
             Error: Nothing of it was written.
             StokerError: The database cannot be used, or it is not known whether it was written.
         """
-        session = self._line.session()
+        session = self._session()
         begun = time.perf_counter()
         with self._patience.limit(session.connection):
-            ran = self._run(session, group)
-        if ran.lost is not None and not self._was_committed(ran.xid):
+            ran = self._run(session, group, locks)
+        if ran.lost is not None and not (ran.mark and self._was_committed(ran.mark)):
             raise ran.lost
         if ran.outcomes:
             self.observe(len(ran.outcomes), time.perf_counter() - begun)
@@ -147,11 +155,19 @@ class Writer:
             work.future.set_result(result)
         return ran.later
 
-    def _run(self, session: PostgresSession, group: list[Work]) -> Ran:
+    def _session(self) -> PostgresSession:
+        session = self._line.session()
+        if session is not self._introduced:
+            with self._patience.limit(session.connection):
+                session.introduce(self._id)
+            self._introduced = session
+        return session
+
+    def _run(self, session: PostgresSession, group: list[Work], locks: Collection[int]) -> Ran:
         outcomes: list[tuple[Work, Any]] = []
         later: list[Work] = []
         try:
-            session.begin(shared=len(group) > 1)
+            session.begin(shared=len(group) > 1, locks=locks)
             for at, work in enumerate(group):
                 session.savepoint()
                 try:
@@ -170,14 +186,22 @@ class Writer:
                     session.undo()
                     work.fail(error)
                 session.release()
-            xid = session.xid
+            mark = self._next_mark(session)
         except psycopg.Error:
             session.roll_back()
             raise
         if not outcomes:
             session.roll_back()
-            return Ran(outcomes, later, xid)
-        return Ran(outcomes, later, xid, self._commit(session))
+            return Ran(outcomes, later)
+        return Ran(outcomes, later, mark, self._commit(session))
+
+    def _next_mark(self, session: PostgresSession) -> int:
+        """Leave a mark in a transaction that writes. Another one can be run again: it has 0."""
+        if not session.writes:
+            return 0
+        self._mark += 1
+        session.mark(self._id, self._mark)
+        return self._mark
 
     def _commit(self, session: PostgresSession) -> psycopg.Error | None:
         """Commit; return the error of a connection that was lost meanwhile.
@@ -196,32 +220,30 @@ class Writer:
         crash_point("commit.after")
         return None
 
-    def _was_committed(self, xid: str) -> bool:
+    def _was_committed(self, mark: int) -> bool:
         """Look up what became of a transaction.
 
         Raises:
-            Unavailable: That is not known.
+            OutcomeUnknown: That cannot be found out.
         """
-        try:
-            for _ in range(LOOKS):
-                status = self._status(xid)
-                if status in ("committed", "aborted"):
-                    return status == "committed"
-                # Its server has not noticed yet that nobody listens.
-                if self._closing.wait(0.2):
-                    break
-        except (psycopg.Error, Unavailable):
-            # The connection went away once more, or the id is none of this server's.
-            pass
-        raise Unavailable(
+        for _ in range(LOOKS):
+            # Once more where the connection goes away again, or its server has not noticed yet
+            # that nobody listens.
+            with suppress(psycopg.Error, Unavailable):
+                found = self._last_mark()
+                if found is not None:
+                    return found == mark
+            if self._closing.is_set():
+                break
+        raise OutcomeUnknown(
             f"the connection to the database {masked(self._url)} was lost while it committed, and "
             "what became of that is not known; look before you try it again"
         )
 
-    def _status(self, xid: str) -> str | None:
+    def _last_mark(self) -> int | None:
         connection = self._line.open()
         with connection, self._patience.limit(connection):
-            row = connection.execute("SELECT pg_xact_status(%s::xid8)", (xid,)).fetchone()
+            row = connection.execute(FATE, (self._id,)).fetchone()
         return row[0] if row else None
 
     def _may_run_again(self, error: psycopg.Error) -> bool:
@@ -249,6 +271,9 @@ class Writer:
             return unusable(self._url, "written", error)
         return unusable(self._url, "written", error) if state_of(error) in FAULTS else error
 
+
+FATE = "SELECT mark FROM commit_marks WHERE writer = %s FOR UPDATE"
+"""The mark of a writer's last transaction that was committed; waits for one that is under way."""
 
 LOCKED_OUT = "55P03"
 

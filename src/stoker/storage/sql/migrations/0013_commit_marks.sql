@@ -1,0 +1,2 @@
+-- The last transaction of each writer, by which is found out whether a commit that was cut off is
+-- there. What SQLite commits is never in doubt: it is of Postgres alone.

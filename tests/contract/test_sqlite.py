@@ -7,6 +7,8 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -122,6 +124,20 @@ def test_two_openers_at_once_prepare_one_schema(tmp_path):
     for opener in openers:
         _, errors = opener.communicate(timeout=60)
         assert (opener.returncode, errors) == (0, "")
+
+
+def test_an_opener_waits_for_another_that_is_about_to_turn_on_write_ahead_logging(tmp_path):
+    path = tmp_path / "stoker.db"
+    with (
+        closing(sqlite3.connect(path, isolation_level=None)) as other,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        other.execute("BEGIN IMMEDIATE")
+        opening = pool.submit(SqliteStore, path)
+        with pytest.raises(TimeoutError):
+            opening.result(0.2)
+        other.execute("ROLLBACK")
+        opening.result(30).close()
 
 
 @pytest.mark.parametrize("content", [b"this is no database at all, just some text" * 20, None])

@@ -12,6 +12,9 @@ from stoker.storage.queries import migrations
 from stoker.storage.sqlite.problems import unusable
 from stoker.storage.versions import compatible_from, need_compatible
 
+TRIES = 50
+"""How often write-ahead logging is turned on before what is in the way is said."""
+
 TABLE = """
 CREATE TABLE IF NOT EXISTS schema_migrations (
     version INTEGER PRIMARY KEY,
@@ -30,13 +33,31 @@ def connect(path: Path, *, synchronous: str = "FULL") -> sqlite3.Connection:
     except sqlite3.Error as error:
         raise unusable(path, "opened", error) from error
     try:
-        connection.execute("PRAGMA journal_mode = WAL")
+        _write_ahead(connection)
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         connection.execute("PRAGMA temp_store = MEMORY")
     except sqlite3.Error as error:
         connection.close()
         raise unusable(path, "opened", error) from error
     return connection
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Turn on write-ahead logging, which the first to open a new database does.
+
+    SQLite does not wait where two do it at once, but refuses one of them: a transaction waits for
+    the other.
+    """
+    for _ in range(TRIES):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ROLLBACK")
+    connection.execute("PRAGMA journal_mode = WAL")
 
 
 def prepare(path: Path, *, synchronous: str = "FULL") -> sqlite3.Connection:

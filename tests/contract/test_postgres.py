@@ -281,7 +281,7 @@ def test_a_key_that_two_servers_take_at_once_is_taken_once(store, other):
 
     def submit(run_id: str):
         def work(records: Records) -> str:
-            known = records.run_of_key("d", "k")
+            known = records.runs_of_keys("d", ["k"]).get("k")
             if known is not None:
                 return known.id
             state = StateRecord(StateType.SCHEDULED, "Scheduled", 1.0)

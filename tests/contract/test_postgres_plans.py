@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from stoker.storage.postgres.dialect import statements
+from stoker.storage.postgres.lines import PLANS
 from stoker.storage.postgres.schema import prepare
 from stoker.storage.queries import queries
 from stoker.testing.postgres import PostgresServer
@@ -64,7 +65,7 @@ ARGUMENTS: dict[str, list[Any] | dict[str, Any]] = {
     "move_group": [1.0, "r1", "p1", "l1", "q", "d1", 0],
     # Changes of state.
     "flow_run": ["r5"],
-    "run_of_key": ["d5", "k5"],
+    "runs_of_keys": ['["k5"]', "d5"],
     "drop_lease": {"run": "r5"},
     "unblock_freed": {"run": "r5"},
     "inherit_keys": {"run": "r5"},
@@ -152,3 +153,42 @@ def test_the_values_fit_their_queries():
     for name, values in ARGUMENTS.items():
         if isinstance(values, dict):
             assert set(re.findall(r":([a-z_]+)", queries()[name])) == set(values), name
+
+
+# Plans that a connection keeps, and may have made on empty tables
+
+KEPT: dict[str, Any] = {
+    **{name: {"rows": "[]"} for name in statements() if name.endswith("_many")},
+    "flow_runs_of": ['["r5"]'],
+    "runs_of_keys": ['["k5"]', "d5"],
+    "waits_for": ['["r5"]'],
+    "tied_among": ['["r5"]'],
+    "queued_nested": {"pool": "p5", "most": 10},
+    "claimable_counts": {"pool": "p5", "most": 16},
+    **{name: ARGUMENTS[name] for name in ("open_groups", "first_of_group", "usage", "leases_of")},
+}
+
+
+@pytest.fixture(scope="module")
+def fresh(postgres_server: PostgresServer) -> Iterator[psycopg.Connection]:
+    connection = prepare(postgres_server.create_database())
+    connection.execute(PLANS)
+    yield connection
+    connection.close()
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_a_plan_made_on_empty_tables_is_good_for_full_ones(fresh, name):
+    statement = f"EXPLAIN (FORMAT JSON) {statements()[name]}"
+    row = fresh.execute(statement.encode(), KEPT[name] or None).fetchone()
+    assert row is not None
+    assert not set(_whole(row[0][0]["Plan"])) & LARGE
+
+
+def _whole(node: dict[str, Any]) -> Iterator[str]:
+    """The tables that a plan reads from end to end, be it along an index."""
+    looks_up = "Index Cond" in node or node["Node Type"] == "Bitmap Heap Scan"
+    if "Scan" in node["Node Type"] and "Relation Name" in node and not looks_up:
+        yield node["Relation Name"]
+    for inner in node.get("Plans", []):
+        yield from _whole(inner)

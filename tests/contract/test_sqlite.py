@@ -162,7 +162,7 @@ def test_a_network_file_system_is_refused(tmp_path, monkeypatch):
 
 HOT = [
     "flow_run",
-    "run_of_key",
+    "runs_of_keys",
     "queued",
     "queued_counts",
     "queued_nested",

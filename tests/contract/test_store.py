@@ -149,15 +149,16 @@ def test_a_run_is_seen_to_wait_in_the_transaction_that_stored_it(shop):
 def test_a_key_finds_its_run_and_is_unique_in_its_deployment(shop):
     shop.put(a_run("a"), a_run("b"), a_run("c"), keys=["k", None, None])
     own = a_run("a").deployment_id
-    assert shop.read(lambda records: records.run_of_key(own, "k")).id == "a"
-    assert shop.read(lambda records: records.run_of_key(own, "x")) is None
-    assert shop.read(lambda records: records.run_of_key("other", "k")) is None
+    found = shop.read(lambda records: records.runs_of_keys(own, ["k", "x"]))
+    assert {key: run.id for key, run in found.items()} == {"k": "a"}
+    assert shop.read(lambda records: records.runs_of_keys(own, [])) == {}
+    assert shop.read(lambda records: records.runs_of_keys("other", ["k"])) == {}
     with pytest.raises(Exception, match=r"(?i)unique"):
         shop.put(a_run("e"), a_run("d"), keys=[None, "k"])
     assert shop.run("e") is None
     assert shop.run("d") is None
     shop.put(a_run("f", deployment_id="other"), keys=["k"])
-    assert shop.read(lambda records: records.run_of_key("other", "k")).id == "f"
+    assert shop.read(lambda records: records.runs_of_keys("other", ["k"]))["k"].id == "f"
 
 
 def test_runs_are_listed_newest_first_by_page_and_filter(shop):

@@ -49,14 +49,11 @@ def submit(unit: Unit, requests: Sequence[StartRun]) -> list[FlowRun]:
     runs: list[FlowRun] = []
     new: list[FlowRun] = []
     keys: list[str | None] = []
-    by_key: dict[tuple[str, str], FlowRun] = {}
+    by_key = _known(unit.records, catalogue, requests)
     for request in requests:
         key = request.idempotency_key
-        run = whole = None
-        if key is not None:
-            # A key belongs to its deployment: with another it starts another run.
-            whole = catalogue.deployment(request.deployment).id, key
-            run = by_key.get(whole) or unit.records.run_of_key(*whole)
+        whole = None if key is None else (catalogue.deployment(request.deployment).id, key)
+        run = None if whole is None else by_key.get(whole)
         if run is None:
             run = _accept(request, catalogue, unit.now)
             new.append(run)
@@ -73,6 +70,28 @@ def submit(unit: Unit, requests: Sequence[StartRun]) -> list[FlowRun]:
     unit.demand |= pools
     unit.scheduled |= any(not run.queued for run in new)
     return runs
+
+
+def _known(
+    records: Records, catalogue: "_Catalogue", requests: Sequence[StartRun]
+) -> dict[tuple[str, str], FlowRun]:
+    """The runs that some of the requests have started before, by deployment and key.
+
+    A key belongs to its deployment: with another it starts another run.
+    """
+    keys: dict[str, list[str]] = {}
+    for request in requests:
+        key = request.idempotency_key
+        if key is None:
+            continue
+        if "\0" in key:
+            raise Invalid("idempotency_key: a text may hold no NUL character (\\u0000)")
+        keys.setdefault(catalogue.deployment(request.deployment).id, []).append(key)
+    return {
+        (deployment_id, key): run
+        for deployment_id, wanted in keys.items()
+        for key, run in records.runs_of_keys(deployment_id, wanted).items()
+    }
 
 
 def submit_occurrences(unit: Unit, found: Sequence[tuple[StartRun, Occurrence]]) -> None:

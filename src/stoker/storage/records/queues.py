@@ -22,7 +22,7 @@ class Queues(Statements):
         return [QueuedCount(*row) for row in self._all("queued_counts", pool)]
 
     def queued_nested(self, pool: str, most: int) -> list[FlowRun]:
-        return [rows.run_of(row) for row in self._all("queued_nested", pool=pool, most=most)]
+        return [self._run_of(row) for row in self._all("queued_nested", pool=pool, most=most)]
 
     def ask_for_claim(self, pool: str, hosts: Sequence[str], most: int) -> None:
         for query in ("pool", "queues", "usage"):
@@ -68,7 +68,7 @@ class Queues(Statements):
         found = self._all(
             "first_of_group", group.pool, group.queue, group.lane, group.deployment_id, limit
         )
-        return [rows.run_of(row) for row in found]
+        return [self._run_of(row) for row in found]
 
     def move_group(self, group: ClaimGroup, head: tuple[float, str] | None) -> None:
         place = (*_key(group), group.inserts)

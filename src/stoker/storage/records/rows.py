@@ -1,5 +1,6 @@
 """Rows of the tables, and the records that they hold."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -9,7 +10,8 @@ from stoker.domain.anatomy import StartAnatomy
 from stoker.domain.leases import Lease, Lendable
 from stoker.domain.runs import FlowRun, TaskRun
 from stoker.domain.states import ResultRecord, StateRecord, StateType
-from stoker.storage.records.statements import Row
+
+Row = Sequence[Any]
 
 _encode = msgspec.json.Encoder().encode
 _strings = msgspec.json.Decoder(list[str]).decode

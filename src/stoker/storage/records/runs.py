@@ -10,7 +10,7 @@ from stoker.ports.store import RunFilter
 from stoker.storage.records import rows
 from stoker.storage.records.pending import Known
 from stoker.storage.records.rows import to_text
-from stoker.storage.records.statements import Row, Statements
+from stoker.storage.records.statements import Statements
 
 
 class Runs(Statements):
@@ -33,14 +33,11 @@ class Runs(Statements):
     def flow_runs_of(self, run_ids: Sequence[str]) -> list[FlowRun]:
         return [self._run_of(row) for row in self._all("flow_runs_of", to_text(run_ids))]
 
-    def _run_of(self, row: Row) -> FlowRun:
-        run = rows.run_of(row)
-        self._pending.known[run.id] = Known(run.version, run.attempt, row[29])
-        return run
-
-    def run_of_key(self, deployment_id: str, idempotency_key: str) -> FlowRun | None:
-        row = self._one("run_of_key", idempotency_key, deployment_id)
-        return rows.run_of(row) if row else None
+    def runs_of_keys(self, deployment_id: str, keys: Sequence[str]) -> dict[str, FlowRun]:
+        if not keys:
+            return {}
+        found = self._all("runs_of_keys", to_text(keys), deployment_id)
+        return {row[28]: rows.run_of(row) for row in found}
 
     def flow_runs(self, which: RunFilter) -> list[FlowRun]:
         found = self._do(

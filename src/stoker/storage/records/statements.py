@@ -3,9 +3,10 @@
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Protocol
 
-from stoker.storage.records.pending import Pending
+from stoker.domain.runs import FlowRun
+from stoker.storage.records.pending import Known, Pending
+from stoker.storage.records.rows import Row, run_of
 
-Row = Sequence[Any]
 Values = Row | Mapping[str, Any]
 
 
@@ -136,6 +137,12 @@ class Statements:
                 if self._ahead and self._pending.has_notes:
                     self._forget(GROUPS)
                 self._pending.write_notes(self._session)
+
+    def _run_of(self, row: Row) -> FlowRun:
+        """A run that was read: a change of it is judged by this, and it is not read again."""
+        run = run_of(row)
+        self._pending.known[run.id] = Known(run.version, run.attempt, row[29])
+        return run
 
     def _one(self, query: str, *values: object, **named: object) -> Any:
         return self._do(query, named or values).fetchone()

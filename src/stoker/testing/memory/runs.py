@@ -47,8 +47,11 @@ class Runs(Room):
     def flow_run(self, run_id: str) -> FlowRun | None:
         return self._tables.runs.find(run_id)
 
-    def run_of_key(self, deployment_id: str, idempotency_key: str) -> FlowRun | None:
-        return self.flow_run(self._tables.keys.get((deployment_id, idempotency_key), ""))
+    def runs_of_keys(self, deployment_id: str, keys: Sequence[str]) -> dict[str, FlowRun]:
+        found = {
+            key: self.flow_run(self._tables.keys.get((deployment_id, key), "")) for key in keys
+        }
+        return {key: run for key, run in found.items() if run is not None}
 
     def flow_runs(self, which: RunFilter) -> list[FlowRun]:
         found = [

@@ -414,6 +414,7 @@ class Flow(Generic[P, R_co]):
         schedule: "Schedule | None" = None,
         schedules: "Iterable[Schedule] | None" = None,
         limit: int | None = None,
+        pause_on_shutdown: bool = True,
         print_starting_message: bool = True,
     ) -> None:
         """Serve the deployment ``"flow/name"`` of this flow until Ctrl-C or SIGTERM.
@@ -438,6 +439,7 @@ class Flow(Generic[P, R_co]):
             schedules: Several of them. Where none of the five is given, the schedules that the
                 deployment has stay as they are; ``[]`` removes them.
             limit: Runs at a time.
+            pause_on_shutdown: Whether its schedules are paused when this ends.
             print_starting_message: Whether to say how runs are started, once it serves.
 
         Example:
@@ -465,7 +467,12 @@ class Flow(Generic[P, R_co]):
             schedule=schedule,
             schedules=schedules,
         )
-        serve(deployment, limit=limit, print_starting_message=print_starting_message)
+        serve(
+            deployment,
+            limit=limit,
+            pause_on_shutdown=pause_on_shutdown,
+            print_starting_message=print_starting_message,
+        )
 
 
 def _schedules(*given: Any) -> "list[Schedule] | None":

@@ -26,7 +26,10 @@ __all__ = ["aserve", "serve"]
 
 
 def serve(
-    *deployments: Deployment, limit: int | None = None, print_starting_message: bool = True
+    *deployments: Deployment,
+    limit: int | None = None,
+    pause_on_shutdown: bool = True,
+    print_starting_message: bool = True,
 ) -> None:
     """Serve deployments until Ctrl-C or SIGTERM: their runs start warm, in a process each.
 
@@ -38,6 +41,8 @@ def serve(
     Args:
         deployments: What `Flow.to_deployment` returns.
         limit: Runs at a time; as many as suit the machine by default.
+        pause_on_shutdown: Whether the schedules that are given here are paused when this ends, so
+            that no runs gather that nobody executes; they go on when it serves again.
         print_starting_message: Whether to say how runs are started, once all is warm.
 
     Raises:
@@ -56,11 +61,14 @@ def serve(
     _refuse_odd_places()
     if _in_a_loop():
         raise RuntimeError("serve() blocks the event loop that runs here; use `await aserve(...)`")
-    asyncio.run(_serve(deployments, limit, print_starting_message))
+    asyncio.run(_serve(deployments, limit, pause_on_shutdown, print_starting_message))
 
 
 async def aserve(
-    *deployments: Deployment, limit: int | None = None, print_starting_message: bool = True
+    *deployments: Deployment,
+    limit: int | None = None,
+    pause_on_shutdown: bool = True,
+    print_starting_message: bool = True,
 ) -> None:
     """Do what `serve` does, in a coroutine.
 
@@ -70,7 +78,7 @@ async def aserve(
         ```
     """
     _refuse_odd_places()
-    await _serve(deployments, limit, print_starting_message)
+    await _serve(deployments, limit, pause_on_shutdown, print_starting_message)
 
 
 def _in_a_loop() -> bool:
@@ -81,7 +89,9 @@ def _in_a_loop() -> bool:
     return True
 
 
-async def _serve(deployments: Sequence[Deployment], limit: int | None, greets: bool) -> None:
+async def _serve(
+    deployments: Sequence[Deployment], limit: int | None, pauses: bool, greets: bool
+) -> None:
     _check(deployments, limit)
     # What the script has recorded itself is written; the server opens the store next.
     await asyncio.to_thread(backends.close)
@@ -92,7 +102,7 @@ async def _serve(deployments: Sequence[Deployment], limit: int | None, greets: b
         server = SharedServer(settings, env)
     else:
         server = RemoteServer(settings.api_url)
-    served = Served(deployments, settings, limit, greets=greets)
+    served = Served(deployments, settings, limit, pauses=pauses, greets=greets)
     await Supervisor(settings, server, served, partial(print, flush=True), env=env).run()
 
 
@@ -103,6 +113,7 @@ class Served:
         deployments: The deployments.
         settings: The home.
         limit: Runs at a time.
+        pauses: Whether schedules are paused at the end.
         greets: Whether to say how runs are started.
     """
 
@@ -112,12 +123,14 @@ class Served:
         settings: Settings,
         limit: int | None,
         *,
+        pauses: bool,
         greets: bool,
     ) -> None:
         self.pool = pool_name(deployments)
         self._deployments = deployments
         self._home = settings.home
         self._slots = limit or max(8, 2 * (os.cpu_count() or 1))
+        self._pauses = pauses
         self._greets = greets
         self._keys: dict[str, str] = {}
 
@@ -162,6 +175,20 @@ class Served:
                     f"{name} is served by another script now, on work pool {pool!r}; give one of "
                     "them another name"
                 )
+
+    def leave(self, api: Api) -> None:
+        """Pause the schedules that were given, unless another script goes on to serve them."""
+        scheduled = [one.full_name for one in self._deployments if one.schedules]
+        if not self._pauses or not scheduled:
+            return
+        workers = [one for one in api.pool(self.pool).workers if not one.gone and not one.draining]
+        if len(workers) > 1:
+            return  # The same script runs a second time.
+        for name in scheduled:
+            if api.deployment(name).pool == self.pool:
+                for one in api.schedules(name):
+                    if one.schedule.active:
+                        api.set_schedule_active(name, one.slug, active=False)
 
     def greeting(self, url: str) -> list[str]:
         """Say how runs are started."""

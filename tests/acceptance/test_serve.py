@@ -54,7 +54,7 @@ async def main() -> None:
 if __name__ == "__main__":
     match sys.argv[1]:
         case "one":
-            hello.serve("first", parameters={"name": "Ada"}, tags=["served"])
+            hello.serve("first", parameters={"name": "Ada"}, tags=["served"], cron="@yearly")
         case "several":
             served = [one.to_deployment("two") for one in (hello, later, nested)]
             serve(*served, limit=1, print_starting_message=True)
@@ -105,12 +105,29 @@ def is_hot(home: Harness, deployment: str, *parameters: str) -> list[Any]:
     return result_of(run)
 
 
-def await_worker(home: Harness, pool: str, *, draining: bool = False) -> None:
-    """Return once a pool's worker is connected, or drains; no event tells that to others."""
+def await_worker(home: Harness, pool: str, *, draining: bool = False, workers: int = 1) -> None:
+    """Return once a pool's workers are connected, or drain; no event tells that to others."""
     deadline, pause = time.monotonic() + 20, threading.Event()
-    while [one.draining for one in home.api.pool(pool).workers] != [draining]:
+    while [one.draining for one in home.api.pool(pool).workers] != [draining] * workers:
         assert time.monotonic() < deadline, "the worker does not get so far"
         pause.wait(0.02)
+
+
+def fires(home: Harness, deployment: str) -> list[bool]:
+    """Whether each schedule of a deployment fires; no server runs."""
+    store = open_store(Settings(home=home.home))
+    try:
+        found = store.read(
+            lambda records: [
+                one
+                for found in records.deployments()
+                if found.full_name == deployment
+                for one in records.schedules_of(found.id)
+            ]
+        )
+        return [one.schedule.active for one in found.result(10)]
+    finally:
+        store.close()
 
 
 def leaves_nothing(home: Harness, processes: list[Any], *logs: str) -> None:
@@ -271,13 +288,17 @@ def test_a_script_whose_deployment_another_one_serves_before_it_is_ready_says_so
 
 def test_the_same_script_twice_and_again(run_script: Callable[..., Program], home: Harness) -> None:
     first, second = run_script("one"), run_script("one")
-    assert len(home.api.pools()) == 1
+    (detail,) = home.api.pools()
+    await_worker(home, detail.pool.name, workers=2)
     assert first.stop() == 0
     second.await_output("this script runs it now")
+    assert home.api.schedules("hello/first")[0].schedule.active, "the second goes on to serve it"
     # The host was the first one's; another is launched for the second.
     assert home.value("hello/first")[0] == "Ada"
     assert second.stop() == 0
+    assert fires(home, "hello/first") == [False]
     run_script("one")
+    assert home.api.schedules("hello/first")[0].schedule.active
     assert is_hot(home, "hello/first")[0] == "Ada"
     assert len(home.api.pools()) == 1
 

@@ -98,3 +98,7 @@ class Pool:
             "Stop with Ctrl-C.",
             "",
         ]
+
+    def leave(self, api: Api) -> None:
+        """Nothing changes: deployments of a pool may have workers elsewhere."""
+        del api

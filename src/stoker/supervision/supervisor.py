@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from stoker.client.http import Api
-from stoker.domain.errors import Unavailable
+from stoker.domain.errors import StokerError, Unavailable
 from stoker.settings import Settings
 from stoker.supervision.programs import NotStarted, Program, Say, command, reason
 from stoker.supervision.servers import Server
@@ -13,6 +13,9 @@ from stoker.supervision.stopping import Stop
 
 LOOK = 0.05
 """Seconds between two looks whether the worker's hosts are ready."""
+
+LAST_WORD = 5.0
+"""Seconds that the server has to answer what it is told at the end."""
 
 LEAVE_TIME = 10.0
 """Seconds beyond the grace time that the worker has to end its hosts."""
@@ -47,6 +50,10 @@ class Task(Protocol):
         """What the user is told then."""
         ...
 
+    def leave(self, api: Api) -> None:
+        """Tell the server what changes now that there will be no worker; it still runs."""
+        ...
+
 
 class Supervisor:
     """See the module.
@@ -77,6 +84,7 @@ class Supervisor:
         arguments = ["worker", "start", "--pool", task.pool, *(worker or [])]
         self._worker = Program("worker", command(*arguments), dict(env or {}))
         self._stop = Stop()
+        self._prepared: str | None = None
 
     async def run(self) -> None:
         """Run until a signal, and end all that was started then.
@@ -104,6 +112,7 @@ class Supervisor:
     async def _start_worker(self, url: str) -> None:
         with Api(url, self._settings.api_key, self._settings.request_timeout) as api:
             await asyncio.to_thread(self._task.prepare, api)
+            self._prepared = url
             self._worker.env |= {"STOKER_API_URL": url}
             self._worker.needs = self._server.program
             await self._worker.start()
@@ -130,6 +139,8 @@ class Supervisor:
 
     async def _shut_down(self) -> None:
         """Stop the worker, which drains its hosts, and then the server they report to."""
+        if self._prepared is not None:
+            await asyncio.to_thread(self._leave, self._prepared)
         if self._worker.running:
             grace = self._settings.shutdown_grace
             self._say(
@@ -137,3 +148,10 @@ class Supervisor:
             )
             await self._worker.end(grace + LEAVE_TIME, self._stop, self._say)
         await self._server.close(self._stop, self._say)
+
+    def _leave(self, url: str) -> None:
+        try:
+            with Api(url, self._settings.api_key, LAST_WORD) as api:
+                self._task.leave(api)
+        except StokerError as error:
+            self._say(f"The server was not told that this ends: {error}")

@@ -22,7 +22,7 @@ compile() {
         --extra demo --output-file "$@" pyproject.toml
 }
 
-compile requirements/dev.txt --extra postgres --extra notifications "${@}" requirements/dev.in
+compile requirements/dev.txt --extra aws --extra postgres --extra notifications "${@}" requirements/dev.in
 compile requirements/demo.txt "${@}" --constraint requirements/dev.txt requirements/build.in
 
 if grep -nE '://|^-' requirements/dev.txt requirements/demo.txt; then

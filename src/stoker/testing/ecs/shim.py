@@ -1,0 +1,148 @@
+"""Stands in for a container's namespace: when its first process ends, all of them end.
+
+Run by `ProcessRunner` as a script, with the standard library alone, so that it starts fast:
+
+    shim.py STATUS_FD MEMORY_MIB COMMAND…
+
+It reads orders from its standard input: ``T`` is SIGTERM for the first process, ``K`` or the end of
+the input is SIGKILL for all. It writes the exit code to STATUS_FD, and ``oom`` after it where the
+container outgrew MEMORY_MIB (0 for no limit).
+"""
+
+import ctypes
+import os
+import select
+import signal
+import sys
+
+_PR_SET_CHILD_SUBREAPER = 36
+_LOOK = 0.25  # seconds between two looks at the memory
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def main() -> None:
+    """Run the command and wait for its end."""
+    status, memory, command = int(sys.argv[1]), int(sys.argv[2]) << 20, sys.argv[3:]
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    waking, wake = os.pipe()
+    os.set_blocking(wake, False)
+    signal.signal(signal.SIGCHLD, _wake)
+    signal.set_wakeup_fd(wake)
+    first = os.fork()
+    if first == 0:
+        _become(command, status)
+    code = _watch(first, waking, memory)
+    _end_all()
+    os.write(status, code.encode())
+
+
+def _wake(*_: object) -> None:
+    """Nothing: that the signal came is all that select must know."""
+
+
+def _become(command: list[str], status: int) -> None:
+    """The first process: a session of its own, no descriptor but the three."""
+    try:
+        os.setsid()
+        os.close(status)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        with open("/proc/self/environ", "rb") as file:
+            if b"LC_CTYPE=" not in file.read():
+                # This Python has set it for itself (PEP 538); the container has none.
+                os.environ.pop("LC_CTYPE", None)
+        os.execvp(command[0], command)
+    except OSError as error:
+        os.write(2, f"exec {command[0]}: {error.strerror}\n".encode())
+    finally:
+        os._exit(127)
+
+
+def _watch(first: int, waking: int, memory: int) -> str:
+    """Obey orders until the first process has ended; says how it has."""
+    orders = [0, waking]
+    outgrown = False
+    while True:
+        ended = _reap(first)
+        if ended is not None:
+            return f"{ended} oom" if outgrown else str(ended)
+        ready, _, _ = select.select(orders, [], [], _LOOK if memory else None)
+        if waking in ready:
+            os.read(waking, 4096)
+        if 0 in ready:
+            order = os.read(0, 1)
+            if order == b"T":
+                os.kill(first, signal.SIGTERM)
+            else:
+                _kill(_descendants())
+                if not order:
+                    orders.remove(0)
+        if memory and not outgrown and _used() > memory:
+            outgrown = True
+            os.kill(first, signal.SIGKILL)
+
+
+def _reap(first: int) -> int | None:
+    """Take in who has ended; the exit code of the first process if it is among them."""
+    found = None
+    while True:
+        try:
+            process, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return found
+        if process == 0:
+            return found
+        if process == first:
+            code = os.waitstatus_to_exitcode(status)
+            found = code if code >= 0 else 128 - code
+
+
+def _end_all() -> None:
+    """Kill what is left, until nothing is."""
+    while True:
+        _kill(_descendants())
+        try:
+            os.waitpid(-1, 0)
+        except ChildProcessError:
+            return
+
+
+def _kill(processes: list[int]) -> None:
+    for process in processes:
+        try:
+            os.kill(process, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+
+
+def _descendants() -> list[int]:
+    """All processes below this one."""
+    found: list[int] = []
+    left = [os.getpid()]
+    while left:
+        process = left.pop()
+        try:
+            with open(f"/proc/{process}/task/{process}/children") as file:
+                children = [int(child) for child in file.read().split()]
+        except OSError:
+            continue
+        found += children
+        left += children
+    return found
+
+
+def _used() -> int:
+    """Bytes that the container's processes hold for themselves."""
+    used = 0
+    for process in _descendants():
+        try:
+            with open(f"/proc/{process}/statm") as file:
+                fields = file.read().split()
+            used += (int(fields[1]) - int(fields[2])) * _PAGE
+        except OSError:
+            continue
+    return used
+
+
+if __name__ == "__main__":
+    main()

@@ -7,7 +7,7 @@ from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
-from stoker.client.event_calls import Filters
+from stoker.client.calls.events import Filters
 from stoker.domain.errors import Invalid, StokerError, Unavailable
 from stoker.domain.events import Event
 from stoker.wire.http import Problem

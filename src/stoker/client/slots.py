@@ -1,6 +1,7 @@
 """The slots of concurrency limits that a script has or waits for, as its backend keeps them."""
 
-from stoker.client.http import WINDOW, Api
+from stoker.client.calls.runs import WINDOW
+from stoker.client.http import Api
 from stoker.domain.requests import AcquireSlots, Slots
 
 

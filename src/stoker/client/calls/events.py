@@ -1,9 +1,8 @@
 """The API's routes of events and automations as typed methods."""
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
-from urllib.parse import quote, urlencode
 
+from stoker.client.calls.calling import Calls, part, with_query
 from stoker.domain.automation.automations import Automation
 from stoker.domain.automation.deliveries import Delivery
 from stoker.domain.events import EmitEvent, Event
@@ -15,19 +14,11 @@ from stoker.wire.automations import (
     EventPage,
 )
 
-T = TypeVar("T")
-
 Filters = Sequence[tuple[str, object]]
 
 
-class EventCalls:
+class EventCalls(Calls):
     """Part of `stoker.client.http.Api`."""
-
-    def _call(self, answer: type[T], method: str, path: str, body: Any = None) -> T:
-        raise NotImplementedError
-
-    def _send(self, method: str, path: str, body: Any = None) -> bytes:
-        raise NotImplementedError
 
     def emit_event(self, emitted: EmitEvent) -> Event:
         """Say that something has happened."""
@@ -50,7 +41,7 @@ class EventCalls:
             query.append(("after", after))
         if before is not None:
             query.append(("before", before))
-        return self._call(EventPage, "GET", f"/api/events?{urlencode(query)}")
+        return self._call(EventPage, "GET", with_query("/api/events", query))
 
     def create_automation(self, automation: Automation, *, replace: bool = False) -> Automation:
         """Store an automation; with ``replace`` in the place of the one of its name."""
@@ -92,4 +83,4 @@ def _put(automation: Automation) -> AutomationPut:
 
 
 def _path(name: str) -> str:
-    return f"/api/automations/{quote(name, safe='')}"
+    return f"/api/automations/{part(name)}"

@@ -6,7 +6,16 @@ import pytest
 
 from stoker.domain.states import StateType
 from stoker.testing.chaos.checker import check
-from stoker.testing.chaos.history import Entry, History, Register, Sample, StoredRun, Submission
+from stoker.testing.chaos.history import (
+    Entry,
+    History,
+    Register,
+    Sample,
+    Still,
+    StoredRun,
+    Submission,
+    instants,
+)
 
 LINES = 3
 
@@ -58,10 +67,11 @@ def good() -> History:
             "a": ["1/1: line 0", "something else", "1/1: line 1", "1/1: line 2"],
             "b": ["1/1: line 0"],
         },
-        limits={"pool": 1, "queue narrow": 1, "db": 2},
+        limits={"pool": 1, "queue narrow": 1, "db": 2, "worker w": 1},
+        workers={"a 1": "w", "b 1": "w"},
         samples=[Sample(at=1.0, used={"pool": 1})],
         over_since={"a": 2.1, "b": 1.5},
-        occurrences={"s": [10.0, 20.0]},
+        occurrences={"s": instants(10.0, 10.0, 24.0, [10.0, 20.0])},
         fired={"s": [10.0, 20.0]},
         lines=LINES,
     )
@@ -131,6 +141,51 @@ def too_many_leases(history: History) -> None:
     history.samples.append(Sample(at=2.0, used={"queue narrow": 2}))
 
 
+def too_many_on_a_worker(history: History) -> None:
+    too_many(history)
+    del history.limits["pool"], history.limits["queue narrow"]
+
+
+def too_many_leases_of_a_worker(history: History) -> None:
+    history.samples.append(Sample(at=2.0, used={"worker w": 2}))
+
+
+def no_new_attempt(history: History) -> None:
+    history.runs["b"].state = StateType.CRASHED
+    history.states["b"] = [StateType.PENDING, StateType.RUNNING, StateType.CRASHED]
+    history.crash_retries["f/d"] = 1
+
+
+def too_many_retries(history: History) -> None:
+    history.crash_retries["f/d"] = 1
+    history.crashes["b"] = 2
+
+
+def attempt_for_no_reason(history: History) -> None:
+    history.ledger.append(entry("start", 2.05, "b", attempt=2))
+    history.over_since["b"] = 2.1
+
+
+def lost_pause(history: History) -> None:
+    history.held.add("a")
+
+
+def lost_resumption(history: History) -> None:
+    held(history)
+    history.resumed["b"] = 2
+
+
+def held(history: History) -> None:
+    """Run b was paused, and went on: nothing is wrong."""
+    history.held.add("b")
+    history.resumed["b"] = 1
+    history.states["b"][2:2] = [StateType.PAUSED, StateType.RUNNING]
+
+
+def executing_while_suspended(history: History) -> None:
+    history.stills.append(Still(run="b", begin=1.35, end=1.45))
+
+
 def too_much_of_a_name(history: History) -> None:
     history.ledger.insert(1, entry("takes", 1.1, detail=["db", 2]))
     history.ledger.insert(4, entry("takes", 1.35, "b", pid=200, detail=["db", 1]))
@@ -161,6 +216,10 @@ def lost_occurrence(history: History) -> None:
     history.fired["s"].pop()
 
 
+def never_fired(history: History) -> None:
+    del history.fired["s"]
+
+
 def doubled_occurrence(history: History) -> None:
     history.fired["s"].append(10.0)
 
@@ -187,12 +246,21 @@ def left(history: History) -> None:
         (too_many, "than a limit allows"),
         (too_many_leases, "than a limit allows"),
         (too_much_of_a_name, "than a limit allows"),
+        (too_many_on_a_worker, "than a limit allows"),
+        (too_many_leases_of_a_worker, "than a limit allows"),
+        (no_new_attempt, "lost attempt gave no new one"),
+        (too_many_retries, "more often than its crash retries"),
+        (attempt_for_no_reason, "more attempts than there was reason for"),
+        (lost_pause, "acknowledged pause is gone"),
+        (lost_resumption, "acknowledged resumption is gone"),
+        (executing_while_suspended, "although it is suspended"),
         (gap, "gap or a double"),
         (lost_tail, "gap or a double"),
         (lost_call, "gap or a double"),
         (doubled_line, "gap or a double"),
         (earlier_attempt_late, "gap or a double"),
         (lost_occurrence, "lost or doubled"),
+        (never_fired, "lost or doubled"),
         (doubled_occurrence, "lost or doubled"),
         (left, "left when all is quiet"),
     ],
@@ -209,3 +277,19 @@ def test_a_killed_childs_unsent_lines_are_no_gap() -> None:
     history.states["a"][-1] = StateType.CRASHED
     history.logs["a"] = ["1/1: line 0", "1/1: line 1"]
     assert check(history) == []
+
+
+def test_attempts_that_had_their_reasons_are_right() -> None:
+    history = good()
+    held(history)
+    history.crash_retries["f/d"] = 1
+    history.crashes["b"] = history.resumptions["b"] = 1
+    history.ledger[4:4] = [entry("start", 1.41, "b", attempt=2), entry("start", 1.42, "b", 3)]
+    history.stills.append(Still(run="b", begin=1.405, end=1.41))
+    assert check(history) == []
+
+
+def test_the_last_occurrence_of_an_active_schedule_is_expected() -> None:
+    assert instants(10.0, 10.0, 39.9, [10.0, 20.0]) == [10.0, 20.0, 30.0]
+    assert instants(10.0, 10.0, 15.0, [10.0, 20.0]) == [10.0, 20.0], "a clock was ahead"
+    assert instants(10.0, 10.0, 15.0, []) == [10.0], "although it never fired"

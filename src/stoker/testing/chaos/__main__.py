@@ -31,9 +31,10 @@ def arguments_of(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--folder", type=Path, help="where all is written, and kept")
     parser.add_argument(
         "--break-rule",
-        default="",
-        choices=["", *RULES],
-        help="a rule that servers break on purpose",
+        action="append",
+        default=[],
+        choices=list(RULES),
+        help="a rule that servers break on purpose; may be given several times",
     )
     return parser.parse_args(words)
 

@@ -1,7 +1,7 @@
 """Stoker with a rule broken on purpose, to see that the checker finds out.
 
-``python -m stoker.testing.chaos.broken RULE ...`` does what ``stoker ...`` does. `RULES` has the
-rules.
+``python -m stoker.testing.chaos.broken RULE,RULE ...`` does what ``stoker ...`` does. `RULES` has
+the rules.
 """
 
 import sys
@@ -71,17 +71,50 @@ def _early_answers() -> None:
     _replace(Runs, "insert_runs", forgetful)
 
 
+def _no_crash_retries() -> None:
+    """A run whose attempt was lost crashes, also where it has crash retries left."""
+    from stoker.services.runs import losing
+
+    _replace(losing, "_again", _nothing)
+
+
+def _lost_resumptions() -> None:
+    """Who resumes a run is told that it goes on, and it does not."""
+    from stoker.services.lookup import need_run
+    from stoker.services.runs import pausing
+
+    def pretend(unit: Any, run_id: str) -> Any:
+        return need_run(unit.records, run_id)
+
+    _replace(pausing, "resume", pretend)
+
+
+def _lost_occurrences() -> None:
+    """What a schedule brings is not stored."""
+    from stoker.services.schedules import scheduler
+
+    _replace(scheduler, "submit_occurrences", _nothing)
+
+
+def _nothing(*_: object) -> None:
+    """Do nothing."""
+
+
 RULES: dict[str, Callable[[], None]] = {
     "no-limits": _no_limits,
     "frames-twice": _frames_twice,
     "silence-is-death": _silence_is_death,
     "early-answers": _early_answers,
+    "no-crash-retries": _no_crash_retries,
+    "lost-resumptions": _lost_resumptions,
+    "lost-occurrences": _lost_occurrences,
 }
 """Rules that can be broken."""
 
 
 if __name__ == "__main__":
-    RULES[sys.argv.pop(1)]()
+    for rule in sys.argv.pop(1).split(","):
+        RULES[rule]()
     from stoker.cli.main import main
 
     main()

@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 
 from stoker.domain.states import TERMINAL, StateType
+from stoker.testing.chaos.attempts import check_attempts, check_holds
 from stoker.testing.chaos.concurrency import check_limits
 from stoker.testing.chaos.history import Entry, History, Violation
 
@@ -210,6 +211,8 @@ RULES: tuple[Rule, ...] = (
     _apart,
     _not_beyond,
     _honest,
+    check_attempts,
+    check_holds,
     check_limits,
     _logs,
     _occurrences,

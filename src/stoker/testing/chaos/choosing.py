@@ -24,7 +24,7 @@ def order_of(given: argparse.Namespace, folder: Path, seed: int) -> Order:
         faults=given.faults,
         seed=seed,
         pace=given.pace,
-        broken=given.break_rule,
+        broken=",".join(given.break_rule),
     )
     if given.db == "postgres":
         order.servers = given.servers or SERVERS

@@ -52,6 +52,9 @@ LIMITS = {
     "tag scarce": 2,
 }
 """The limits that are checked, by their names in a `History`."""
+CRASH_RETRIES = 2
+"""Crash retries of the deployments ``again``."""
+
 KNOBS = WarmKnobs(min=3, max=4, slots_per_host=4, idle_timeout=20.0)
 
 SCHEDULED, SCHEDULE = "succeed/scheduled", "often"
@@ -118,7 +121,7 @@ class Cluster:
         servers: How many servers there are.
         workers: How many workers there are.
         choose: Decides how long something is down.
-        broken: A rule that the servers break; see `stoker.testing.chaos.broken`.
+        broken: Rules that the servers break, with commas; see `stoker.testing.chaos.broken`.
 
     Attributes:
         disk: The disk of all homes.
@@ -129,6 +132,8 @@ class Cluster:
         apis: A client of each server.
         ledger: The ledger's file.
         scheduled_from: The first occurrence of the schedule, in seconds since the epoch.
+        schedule_id: The schedule.
+        crash_retries: Those of each deployment that has some.
     """
 
     def __init__(
@@ -144,6 +149,8 @@ class Cluster:
         program = ["-m", "stoker.testing.chaos.broken", broken] if broken else STOKER
         self._choose = choose
         self.scheduled_from = 0.0
+        self.schedule_id = ""
+        self.crash_retries: dict[str, int] = {}
         self.ledger = folder / "ledger"
         self.disk = Disk(folder / "disk")
         self.clock = WallClock(folder / "clock")
@@ -214,13 +221,15 @@ class Cluster:
         self._deploy("narrow", "narrow", ["succeed", "many_tasks"])
         self._deploy("single", "default", ["succeed"], limit=1)
         self._deploy("scheduled", "default", ["succeed"])
+        self._deploy("again", "default", ["succeed", "share", "linger"], retries=CRASH_RETRIES)
         strategy = CollisionStrategy.CANCEL_NEW
         self._deploy("turned-away", "default", ["succeed"], limit=1, strategy=strategy)
         for kind, name in ((LimitKind.NAME, "database"), (LimitKind.TAG, "scarce")):
             slots = LIMITS[f"{kind.value} {name}"]
             api.create_limit(LimitCreate(kind=kind, name=name, slots=slots))
         schedule = Schedule(slug=SCHEDULE, interval=INTERVAL, parameters={"token": ""})
-        self.scheduled_from = api.create_schedule(SCHEDULED, schedule).next or 0.0
+        stored = api.create_schedule(SCHEDULED, schedule)
+        self.schedule_id, self.scheduled_from = stored.id, stored.next or 0.0
         for worker in self.workers:
             worker.start()
 
@@ -243,6 +252,7 @@ class Cluster:
         functions: list[str] | None = None,
         *,
         limit: int | None = None,
+        retries: int = 0,
         strategy: CollisionStrategy = CollisionStrategy.ENQUEUE,
     ) -> None:
         order = Order(
@@ -257,6 +267,9 @@ class Cluster:
         for deployment in describe(order, self.environ):
             deployment.concurrency_limit = limit
             deployment.collision_strategy = strategy
+            deployment.crash_retries, deployment.crash_retry_delay = retries, 0.1
+            if retries:
+                self.crash_retries[deployment.full_name] = retries
             self.apis[0].put_deployment(deployment)
 
     def supervise(self) -> None:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from stoker.testing.chaos.history import Entry, History, Violation
+from stoker.testing.chaos.history import Entry, History, Violation, placed
 
 RULE = "more executed at a time than a limit allows"
 
@@ -47,9 +47,12 @@ def uses_of(history: History) -> dict[str, list[Use]]:
     uses: dict[str, list[Use]] = defaultdict(list)
     for (run_id, _, _), entries in processes.items():
         run = history.runs.get(run_id)
+        worker = history.workers.get(placed(run_id, entries[0].attempt))
         for begin, end in _executing(entries):
             use = Use(begin, end, 1, run_id)
             uses["pool"].append(use)
+            if worker is not None:
+                uses[f"worker {worker}"].append(use)
             if run is not None:
                 uses[f"queue {run.queue}"].append(use)
                 uses[f"deployment {run.deployment}"].append(use)

@@ -2,7 +2,7 @@
 
 import random
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
@@ -18,6 +18,10 @@ LONG = 1.5
 are stopped beyond the fence has nobody left who could end it (docs/decisions/0021)."""
 
 
+Runs = list[tuple[str, int]]
+"""Runs and their attempts."""
+
+
 class Fault(Struct, kw_only=True):
     """One fault.
 
@@ -28,14 +32,16 @@ class Fault(Struct, kw_only=True):
         until: When it is mended; ``begin`` for what takes no time.
         runs: ``(run, attempt)`` of the executing calls that it has ended.
         mend: What ends it; None for what ends by itself.
+        alone: Whether nothing else was broken before it and until it was overcome.
     """
 
     kind: str
     target: str
     begin: float
     until: float
-    runs: list[tuple[str, int]]
+    runs: Runs
     mend: Callable[[], None] | None = None
+    alone: bool = False
 
 
 class Breaker:
@@ -78,10 +84,21 @@ class Breaker:
             (way,) = self.choose.choices(ways, weights)
             fault = way()
             if fault is not None:
-                self.done.append(fault)
-                if fault.mend is not None:
-                    self._active.append(fault)
-                return fault
+                return self._begun(fault)
+
+    def _begun(self, fault: Fault) -> Fault:
+        self.done.append(fault)
+        if fault.mend is not None:
+            self._active.append(fault)
+        return fault
+
+    def kill_alone(self, kind: str, processes: Sequence[Process], runs: Runs) -> Fault:
+        """Kill processes that execute these runs, where nothing else is broken."""
+        fault = self.fault(f"kill {kind}", ", ".join(map(_shown, processes)))
+        fault.runs, fault.alone = runs, True
+        for process in processes:
+            process.send(signal.SIGKILL)
+        return self._begun(fault)
 
     def mend(self, *, everything: bool = False) -> None:
         """Mend what is due."""

@@ -2,9 +2,10 @@
 
 import json
 from collections import defaultdict
-from typing import Any
+from typing import Any, NamedTuple
 
 from stoker.domain.states import StateType
+from stoker.domain.transitions import AWAITING_CRASH_RETRY
 from stoker.testing.chaos.cluster import REGISTERS
 from stoker.testing.chaos.database import Database
 from stoker.testing.chaos.history import History, StoredRun
@@ -14,18 +15,29 @@ RUNS = """
         result_data
     FROM flow_runs ORDER BY id
 """
-STATES = "SELECT run_id, type FROM run_states ORDER BY run_id, version"
+STATES = "SELECT run_id, type, name FROM run_states ORDER BY run_id, version"
 LOGS = "SELECT run_id, message FROM logs ORDER BY id"
 QUEUES = f"SELECT record FROM work_queues WHERE pool = '{REGISTERS}'"
 PENDING = "SELECT id FROM flow_runs WHERE state_type = 'PENDING'"
 SLOTS = "SELECT name, run_id FROM limit_leases WHERE decays = 0"
 FIRED = "SELECT schedule_id, instant FROM flow_runs WHERE schedule_id IS NOT NULL"
-OPEN = "SELECT id FROM flow_runs WHERE ended IS NULL ORDER BY id"
+OPEN = "SELECT id, deployment, state_type FROM flow_runs WHERE ended IS NULL ORDER BY id"
+
+RESUMING = "Resuming"
+"""Name of a suspended run that is queued again."""
 
 
-def open_runs(database: Database) -> list[str]:
+class OpenRun(NamedTuple):
+    """A run that is not over."""
+
+    id: str
+    deployment: str | None
+    state: str
+
+
+def open_runs(database: Database) -> list[OpenRun]:
     """Return the runs that are not over."""
-    return [run for (run,) in database.rows(OPEN)]
+    return [OpenRun(*row) for row in database.rows(OPEN)]
 
 
 def gather(database: Database, history: History) -> None:
@@ -34,8 +46,11 @@ def gather(database: Database, history: History) -> None:
         run = _stored(*row)
         history.runs[run.id] = run
     states: dict[str, list[StateType]] = defaultdict(list)
-    for run_id, state in database.rows(STATES):
+    again = {AWAITING_CRASH_RETRY: history.crashes, RESUMING: history.resumptions}
+    for run_id, state, name in database.rows(STATES):
         states[run_id].append(StateType(state))
+        if name in again:
+            again[name][run_id] = again[name].get(run_id, 0) + 1
     history.states = dict(states)
     logs: dict[str, list[str]] = defaultdict(list)
     for run_id, message in database.rows(LOGS):

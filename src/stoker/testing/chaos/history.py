@@ -58,6 +58,20 @@ class Register(Struct, kw_only=True):
     asked: int = 0
 
 
+class Still(Struct, kw_only=True, frozen=True):
+    """A time in which a run was seen to be suspended: nobody had asked for it to go on.
+
+    Attributes:
+        run: The run.
+        begin: When it was seen to be suspended, in seconds since boot.
+        end: When it was asked to go on.
+    """
+
+    run: str
+    begin: float
+    end: float
+
+
 class StoredRun(Struct, kw_only=True):
     """A flow run as it stands in the store.
 
@@ -96,13 +110,20 @@ class History(Struct, kw_only=True):
         ledger: In the order in which it was written.
         submissions: What was asked for.
         cancels: Runs whose cancellation was acknowledged.
+        held: Runs whose pause or suspension was acknowledged.
+        resumed: By run: how often it was acknowledged that it goes on.
+        stills: When runs were suspended.
         registers: By name.
         stored_registers: The same, as they stand in the store.
         runs: By id.
         states: By run: the types of its states, oldest first.
+        crash_retries: By deployment; 0 for those that are not named.
+        crashes: By run: after how many lost attempts it was queued again.
+        resumptions: By run: how often it was queued again after it had been suspended.
         logs: By run: messages, oldest first.
-        limits: Limits by name: ``pool``, ``queue NAME``, ``worker NAME``, ``deployment NAME``, or
+        limits: Limits by name: ``pool``, ``queue NAME``, ``worker ID``, ``deployment NAME``, or
             a named limit's own.
+        workers: By run and attempt, as `placed` names them: the worker that launched its host.
         samples: In order.
         over_since: By run: seconds since boot when it was seen to be over.
         left: What is there of leases, waits and the like although all is quiet, for people.
@@ -114,10 +135,17 @@ class History(Struct, kw_only=True):
     ledger: list[Entry] = field(default_factory=list[Entry])
     submissions: list[Submission] = field(default_factory=list[Submission])
     cancels: set[str] = field(default_factory=set[str])
+    held: set[str] = field(default_factory=set[str])
+    resumed: dict[str, int] = field(default_factory=dict[str, int])
+    stills: list[Still] = field(default_factory=list[Still])
     registers: dict[str, Register] = field(default_factory=dict[str, Register])
     stored_registers: dict[str, int] = field(default_factory=dict[str, int])
     runs: dict[str, StoredRun] = field(default_factory=dict[str, StoredRun])
     states: dict[str, list[StateType]] = field(default_factory=dict[str, list[StateType]])
+    crash_retries: dict[str, int] = field(default_factory=dict[str, int])
+    crashes: dict[str, int] = field(default_factory=dict[str, int])
+    resumptions: dict[str, int] = field(default_factory=dict[str, int])
+    workers: dict[str, str] = field(default_factory=dict[str, str])
     logs: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     limits: dict[str, int] = field(default_factory=dict[str, int])
     samples: list[Sample] = field(default_factory=list[Sample])
@@ -140,3 +168,30 @@ class Violation(Struct, kw_only=True, frozen=True):
     rule: str
     run: str = ""
     evidence: Any = None
+
+
+def placed(run: str, attempt: int) -> str:
+    """Name an attempt in `History.workers`.
+
+    Example:
+        >>> placed("a", 2)
+        'a 2'
+    """
+    return f"{run} {attempt}"
+
+
+def instants(first: float, interval: float, until: float, fired: list[float]) -> list[float]:
+    """Return the occurrences that a schedule had to have.
+
+    Args:
+        first: Its first one.
+        interval: Seconds from one to the next.
+        until: It was active until then at least, seconds since the epoch.
+        fired: Those that it had. All up to the last one count: a clock that was ahead brought it.
+
+    Example:
+        >>> instants(10.0, 5.0, 21.0, [10.0])
+        [10.0, 15.0, 20.0]
+    """
+    last = max([until, *fired])
+    return [first + number * interval for number in range(int((last - first) // interval) + 1)]

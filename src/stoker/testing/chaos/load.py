@@ -9,8 +9,11 @@ from contextlib import suppress
 from stoker.client.http import Api
 from stoker.domain.errors import Conflict, StokerError, Unavailable
 from stoker.domain.requests import StartRun
+from stoker.domain.states import StateType
 from stoker.testing.chaos.cluster import REGISTERS, Cluster
+from stoker.testing.chaos.gathering import OpenRun
 from stoker.testing.chaos.history import Register, Submission, Violation
+from stoker.testing.chaos.holding import Holder
 from stoker.testing.chaos.sampler import Sampler
 from stoker.wire.http import QueuePut
 
@@ -26,11 +29,17 @@ KINDS = {
     "many-tasks/narrow": 4,
     "fan-out/chaos": 10,
     "linger/chaos": 18,
+    "succeed/again": 14,
+    "share/again": 6,
+    "linger/again": 4,
 }
 """Deployments and how often they are run."""
 
 MOST_OPEN = 30
 """Runs that are open at a time before the load waits."""
+
+LINGERING = frozenset({"linger/chaos", "linger/again"})
+"""Deployments whose runs go on until they are cancelled."""
 
 GIVING_UP = 0.05
 """Chance that an unanswered submission is not repeated."""
@@ -50,6 +59,7 @@ class Load:
         submissions: Everything that was asked for.
         cancels: Runs whose cancellation was acknowledged.
         registers: Values that were written.
+        holder: Pauses and suspends runs.
         surprises: Answers that nobody should get.
     """
 
@@ -71,7 +81,8 @@ class Load:
         self.cancels: set[str] = set()
         self.registers: dict[str, Register] = {}
         self.surprises: list[Violation] = []
-        loops = (self._submit, self._submit, self._cancel, self._write)
+        self.holder = Holder(self._api, self._stop, seed, self._surprise)
+        loops = (self._submit, self._submit, self._cancel, self._write, self._hold)
         self._threads = [
             threading.Thread(target=loop, args=(number,), name=f"load-{number}", daemon=True)
             for number, loop in enumerate(loops)
@@ -83,15 +94,21 @@ class Load:
             thread.start()
 
     def stop(self) -> None:
-        """End, and cancel what would go on for ever."""
+        """End."""
         self._stop.set()
         for thread in self._threads:
             thread.join()
 
-    def cancel_all(self, runs: list[str]) -> None:
-        """Cancel runs that would go on for ever, as far as they are not cancelled yet."""
+    def cancel_endless(self, runs: list[OpenRun]) -> None:
+        """Cancel those runs that would go on for ever, as far as they are not cancelled yet.
+
+        All others have to end by themselves: they would hide that something hangs.
+        """
         choose = random.Random(self._seed)
-        for run_id in set(runs) - self._settled:
+        endless = {
+            run.id for run in runs if run.deployment in LINGERING or run.state == StateType.PAUSED
+        }
+        for run_id in endless - self._settled:
             if self._try_to_cancel(choose, run_id):
                 self._settled.add(run_id)
 
@@ -123,7 +140,7 @@ class Load:
     def _start(self, choose: random.Random, submission: Submission, kind: str) -> None:
         seconds = choose.choice([0.0, 0.05, 0.3, 0.6, 2.0])
         parameters: dict[str, object] = {"token": submission.token}
-        if kind != "linger/chaos":
+        if kind not in LINGERING:
             parameters["seconds"] = seconds
         request = StartRun(
             deployment=kind, parameters=parameters, idempotency_key=submission.key, timeout=0
@@ -140,7 +157,8 @@ class Load:
                 return
             else:
                 submission.run_id = run.id
-                if kind == "linger/chaos" or choose.random() < 0.1:
+                self.holder.offer(run.id, parameters)
+                if kind in LINGERING or choose.random() < 0.1:
                     due = time.monotonic() + choose.uniform(0.0, 4.0)
                     self._due.append((due, run.id))
                 return
@@ -167,6 +185,9 @@ class Load:
         self.cancels.add(run_id)
         acknowledged()
         return True
+
+    def _hold(self, _: int) -> None:
+        self.holder.run()
 
     def _write(self, number: int) -> None:
         """Write larger and larger numbers.

@@ -2,6 +2,7 @@
 
 import random
 import signal
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +14,7 @@ from stoker.testing.chaos.disk import Disk
 from stoker.testing.chaos.faults import Breaker, Fault
 from stoker.testing.chaos.proxy import Proxy
 from stoker.testing.postgres import PostgresServer
+from stoker.testing.processes import Process
 
 SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "64MB"}
 """What is acknowledged survives the death of its processes: a power cut is no fault of these."""
@@ -32,6 +34,8 @@ class PostgresDatabase:
         self.server = PostgresServer(folder / "server", SETTINGS).start()
         self._url = self.server.create_database("stoker")
         self.proxies = [Proxy(self.server.port) for _ in range(servers)]
+        self._own = threading.local()
+        self._backends: dict[int, int] = {}
 
     def environ_of(self, server: int) -> dict[str, str]:
         """See `Database.environ_of`."""
@@ -41,11 +45,24 @@ class PostgresDatabase:
     def rows(self, query: str) -> list[Row]:
         """See `Database.rows`."""
         try:
-            with psycopg.connect(self._url, connect_timeout=2) as connection:
-                found: Sequence[Row] = connection.execute(query.encode()).fetchall()
-                return list(found)
+            found: Sequence[Row] = self._connection().execute(query.encode()).fetchall()
+            return list(found)
         except psycopg.Error as error:
             raise Down(str(error)) from error
+
+    def _connection(self) -> psycopg.Connection[Row]:
+        """This thread's connection: a new one for each question would cost most of a session."""
+        known: psycopg.Connection[Row] | None = getattr(self._own, "connection", None)
+        if known is None or known.closed:
+            known = psycopg.connect(self._url, connect_timeout=2, autocommit=True)
+            self._own.connection = known
+            self._backends[threading.get_ident()] = known.info.backend_pid
+        return known
+
+    def victims(self) -> list[Process]:
+        """Its processes, those left out that answer the harness."""
+        own = self._backends.values()
+        return [one for one in self.server.processes() if one.pid not in own]
 
     def supervise(self) -> None:
         """Start it again where it has ended."""
@@ -81,7 +98,7 @@ class PostgresFaults:
 
     def _kill_backend(self) -> Fault | None:
         """The postmaster resets all others then."""
-        processes = self._database.server.processes()
+        processes = self._database.victims()
         if not processes:
             return None
         victim = self._choose.choice(processes)
@@ -90,7 +107,7 @@ class PostgresFaults:
         return self._breaker.fault(f"kill Postgres {kind}", f"pid {victim.pid}")
 
     def _stop_backend(self) -> Fault | None:
-        processes = self._database.server.processes()
+        processes = self._database.victims()
         if not processes:
             return None
         victim = self._choose.choice(processes)

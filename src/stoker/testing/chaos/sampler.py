@@ -5,20 +5,27 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 
+import msgspec
+
+from stoker.domain.hosts import Host, HostState
 from stoker.domain.states import TERMINAL, StateType
 from stoker.testing.chaos.database import Database, Down
-from stoker.testing.chaos.history import Sample
+from stoker.testing.chaos.history import Sample, placed
 
 PERIOD = 0.08
 """Seconds between two looks: how exact the times are."""
 
 OPEN = "SELECT id, state_type, attempt FROM flow_runs WHERE ended IS NULL"
 ENDED = "SELECT state_type, attempt FROM flow_runs WHERE id = '{}'"
-HOSTS = "SELECT id, lease_until FROM hosts WHERE dead = 0"
+HOSTS = "SELECT id, lease_until, record FROM hosts WHERE dead = 0"
 LEASES = """
-    SELECT leases.queue, flow_runs.deployment, pool_from, queue_from, deployment_from
+    SELECT leases.queue, flow_runs.deployment, pool_from, queue_from, deployment_from,
+        leases.run_id, leases.attempt, leases.host_id, leases.worker_id, worker_from
     FROM leases JOIN flow_runs ON flow_runs.id = leases.run_id
 """
+
+
+decode = msgspec.json.Decoder(Host).decode
 
 
 def boot_time() -> float:
@@ -32,6 +39,10 @@ class Sampler:
     Attributes:
         progress: By run: ``(boot time, state, attempt)`` when it was seen first.
         heard: By host: boot times at which its lease had been renewed.
+        living: The hosts that were not dead at the last look.
+        launchers: By host: the worker that was asked to launch it. Who adopts a host gets its runs
+            above any limit, so that the others alone are counted.
+        workers: By run and attempt, as `placed` names them: the launcher of its host.
         samples: The use of limits, as the leases tell; only where it has grown.
     """
 
@@ -43,6 +54,9 @@ class Sampler:
         self._open: dict[str, tuple[str, int]] = {}
         self.progress: dict[str, list[tuple[float, StateType, int]]] = defaultdict(list)
         self.heard: dict[str, list[float]] = defaultdict(list)
+        self.living: set[str] = set()
+        self.launchers: dict[str, str] = {}
+        self.workers: dict[str, str] = {}
         self.samples: list[Sample] = []
 
     def start(self) -> None:
@@ -82,15 +96,24 @@ class Sampler:
 
     def _look_at_hosts(self) -> None:
         now = boot_time()
-        for host, until in self._database.rows(HOSTS):
+        found = self._database.rows(HOSTS)
+        self.living = {host for host, *_ in found}
+        for host, until, record in found:
+            if host not in self._leases:
+                known = decode(record)
+                if known.state in (HostState.REQUESTED, HostState.LAUNCHED):
+                    self.launchers.setdefault(host, known.worker_id or "")
             if self._leases.get(host, 0.0) != until:
                 self._leases[host] = until
                 self.heard[host].append(now)
 
     def _look_at_leases(self) -> None:
         used: dict[str, int] = defaultdict(int)
-        for queue, deployment, *lenders in self._database.rows(LEASES):
-            pool_from, queue_from, deployment_from = lenders
+        for queue, deployment, *more in self._database.rows(LEASES):
+            pool_from, queue_from, deployment_from, run, attempt, host, worker, worker_from = more
+            if self.launchers.get(host) == worker:
+                self.workers[placed(run, attempt)] = worker
+                used[f"worker {worker}"] += worker_from is None
             used["pool"] += pool_from is None
             used[f"queue {queue}"] += queue_from is None
             used[f"deployment {deployment}"] += deployment_from is None
@@ -98,6 +121,10 @@ class Sampler:
         if any(count > peak.get(name, 0) for name, count in used.items()):
             most = {name: max(used.get(name, 0), peak.get(name, 0)) for name in {*used, *peak}}
             self.samples.append(Sample(at=boot_time(), used=most))
+
+    def runs_in(self, state: StateType) -> set[str]:
+        """Return the runs that were in a state at the last look."""
+        return {run for run, (name, _) in list(self._open.items()) if name == state.value}
 
     def first_after(self, run: str, at: float, attempt: int) -> float | None:
         """When a run was over, or had a later attempt, first after a time."""

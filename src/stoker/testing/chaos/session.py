@@ -11,14 +11,15 @@ from msgspec import Struct
 
 from stoker.testing.chaos import timing
 from stoker.testing.chaos.checker import check
-from stoker.testing.chaos.cluster import INTERVAL, LIMITS, Cluster
+from stoker.testing.chaos.cluster import INTERVAL, LIMITS, WORKER_LIMIT, Cluster
 from stoker.testing.chaos.database import Database, Down
-from stoker.testing.chaos.faults import Breaker
+from stoker.testing.chaos.faults import Breaker, Fault
 from stoker.testing.chaos.gathering import gather, left_in_store, open_runs
-from stoker.testing.chaos.history import History, Violation
+from stoker.testing.chaos.history import History, Violation, instants
 from stoker.testing.chaos.ledger import LedgerReader
 from stoker.testing.chaos.load import Load
 from stoker.testing.chaos.sampler import Sampler
+from stoker.testing.chaos.singles import Singles, rounds
 from stoker.testing.chaos.timing import Quantiles, TreeWatch
 from stoker.testing.chaos.victims import victims
 from stoker.testing.processes import Process, await_ends, table
@@ -31,6 +32,9 @@ AFTERWARDS = 3.0
 
 REST = 90.0
 """Seconds in which all runs are over after everything was mended."""
+
+CATCHING_UP = 20.0
+"""Seconds in which the schedule has brought all that was due, after everything was mended."""
 
 LAST = 5.0
 """Seconds in which processes end of themselves."""
@@ -54,7 +58,7 @@ class Order(Struct, kw_only=True):
         faults: How many faults there are.
         seed: Decides everything that can be decided.
         pace: Seconds from one fault to the next, in the mean.
-        broken: A rule that the servers break; see `stoker.testing.chaos.broken`.
+        broken: Rules that the servers break, with commas; see `stoker.testing.chaos.broken`.
         prepare: Adds faults of the database's own.
     """
 
@@ -82,6 +86,8 @@ class Outcome(Struct, kw_only=True):
         host_death: The same of a host that its worker proves dead.
         server_takeover: Seconds from a server's death until all hosts are heard of again.
         cancel: Seconds from an acknowledged cancellation until the tree is dead.
+        bounds_broken: Times whose 99th percentile is above its bound, in words: no violation, since
+            a machine may be slow. See `stoker.testing.chaos.timing.BOUNDS`.
         seconds: What all of it took.
         folder: Where everything is, if there are violations.
     """
@@ -96,6 +102,7 @@ class Outcome(Struct, kw_only=True):
     host_death: Quantiles
     server_takeover: Quantiles
     cancel: Quantiles
+    bounds_broken: list[str]
     seconds: float
     folder: str = ""
 
@@ -121,6 +128,7 @@ class Session:
         self._ledger = LedgerReader(self._cluster.ledger)
         self._sampler = Sampler(self._cluster.database)
         self._trees = TreeWatch()
+        self._active_until = 0.0
         self._load = Load(self._cluster, self._sampler, order.seed, self._watch_tree)
         self._breaker = Breaker(self._cluster, self._ledger, self._choose)
         if order.prepare is not None:
@@ -133,6 +141,7 @@ class Session:
         self._sampler.start()
         self._load.start()
         self._await("the first runs end", WARMING, lambda: "COMPLETED" in self._states())
+        self._break_singly()
         self._break()
         left = self._come_to_rest()
         history = self._history()
@@ -164,9 +173,19 @@ class Session:
         self._cluster.supervise()
         time.sleep(STEP)
 
+    def _break_singly(self) -> None:
+        """Break one thing after the other, and let each be overcome; they count as faults, too."""
+        singles = Singles(
+            self._breaker, self._ledger, self._sampler, self._trees, self._choose, self._step
+        )
+        self._load.holder.calm.set()
+        for fault in singles.run(rounds(self._order.faults)):
+            say(f"{fault.begin:.2f} {fault.kind}, alone: {fault.target}")
+        self._load.holder.calm.clear()
+
     def _break(self) -> None:
         pause = self._order.pace
-        for _ in range(self._order.faults):
+        for _ in range(self._order.faults - len(self._breaker.done)):
             due = time.monotonic() + min(4 * pause, self._choose.expovariate(1 / pause))
             while time.monotonic() < due:
                 self._step()
@@ -184,18 +203,33 @@ class Session:
         for member in self._cluster.members:
             for point in member.crash_points.iterdir():
                 point.unlink()
+        self._cluster.clock.set(0)
         self._load.stop()
         self._await("all is up", REST, self._all_up)
+        self._active_until = self._due_last()
+        self._await("the schedule has caught up", CATCHING_UP, self._caught_up)
         self._await("the schedule is paused", REST, self._cluster.pause_schedule)
         self._await("all runs are over", REST, self._all_over)
         left = await_ends(self._users_processes(), LAST)
         self._trees.join()
         return left
 
+    def _due_last(self) -> float:
+        """The last instant of the schedule that is due by now."""
+        first = self._cluster.scheduled_from
+        return first + (time.time() - first) // INTERVAL * INTERVAL
+
+    def _caught_up(self) -> bool:
+        query = f"SELECT count(*) FROM flow_runs WHERE instant = {self._active_until}"
+        try:
+            return self._cluster.database.rows(query)[0][0] > 0
+        except Down:
+            return False
+
     def _all_over(self) -> bool:
         try:
             left = open_runs(self._cluster.database)
-            self._load.cancel_all(left)
+            self._load.cancel_endless(left)
             return not left and not left_in_store(self._cluster.database)
         except Down:
             return False
@@ -232,18 +266,24 @@ class Session:
             ledger=self._ledger.entries,
             submissions=self._load.submissions,
             cancels=self._load.cancels,
+            held=self._load.holder.held,
+            resumed=self._load.holder.resumed,
+            stills=self._load.holder.stills,
             registers=self._load.registers,
-            limits=LIMITS,
+            crash_retries=self._cluster.crash_retries,
+            limits={
+                **LIMITS,
+                **{f"worker {one}": WORKER_LIMIT for one in self._sampler.launchers.values()},
+            },
+            workers=self._sampler.workers,
             samples=self._sampler.samples,
             over_since=self._sampler.over_since(),
         )
         gather(self._cluster.database, history)
-        for schedule, fired in history.fired.items():
-            # All from the first one on, up to the last that any clock has brought.
-            count = round((max(fired) - self._cluster.scheduled_from) / INTERVAL) + 1
-            history.occurrences[schedule] = [
-                self._cluster.scheduled_from + number * INTERVAL for number in range(count)
-            ]
+        schedule = self._cluster.schedule_id
+        fired = history.fired.get(schedule, [])
+        first = self._cluster.scheduled_from
+        history.occurrences[schedule] = instants(first, INTERVAL, self._active_until, fired)
         return history
 
     def _write(self, history: History) -> None:
@@ -259,11 +299,26 @@ class Session:
         for run in history.runs.values():
             states.setdefault(run.deployment, Counter())[run.state.value] += 1
 
-        def measured(spans: list[tuple[float, float]]) -> Quantiles:
-            return timing.quantiles(timing.undisturbed(spans, faults, outages))
+        alone = [one for one in faults if one.alone]
+        others = [one for one in faults if not one.alone]
+
+        def measured(spans: list[timing.Span]) -> list[float]:
+            return timing.undisturbed(spans, faults, outages)
 
         def recovered(*kinds: str) -> Quantiles:
-            return measured(timing.recoveries(faults, self._sampler, kinds))
+            return of_all(lambda some: timing.recoveries(some, self._sampler, kinds))
+
+        def of_all(spans_of: Callable[[list[Fault]], list[timing.Span]]) -> Quantiles:
+            """Of single faults all count, of others those that nothing disturbed."""
+            single = [end - begin for begin, end in spans_of(alone)]
+            return timing.quantiles(single + measured(spans_of(others)))
+
+        times = {
+            "process_death": recovered("kill busy child", "kill zygote"),
+            "host_death": recovered("kill agent", "kill agent and worker"),
+            "server_takeover": of_all(lambda some: timing.takeovers(some, self._sampler)),
+            "cancel": timing.quantiles(measured(self._trees.spans)),
+        }
 
         return Outcome(
             seed=self._order.seed,
@@ -272,10 +327,8 @@ class Session:
             violations=violations,
             kinds=dict(sorted(Counter(fault.kind for fault in faults).items())),
             states={name: dict(found) for name, found in sorted(states.items())},
-            process_death=recovered("kill busy child", "kill zygote"),
-            host_death=recovered("kill agent"),
-            server_takeover=measured(timing.takeovers(faults, self._sampler)),
-            cancel=measured(self._trees.spans),
+            **times,
+            bounds_broken=timing.too_long(times),
             seconds=round(seconds, 1),
             folder=str(self._order.folder) if violations else "",
         )

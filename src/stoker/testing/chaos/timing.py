@@ -1,10 +1,11 @@
 """How long it took until what a fault had ended went on: measured at the store, from outside."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
+from stoker.testing.chaos.cluster import SETTINGS
 from stoker.testing.chaos.faults import Fault
 from stoker.testing.chaos.sampler import Sampler, boot_time
 from stoker.testing.processes import Process, await_ends
@@ -27,8 +28,20 @@ HARMLESS = frozenset(
 )
 """Faults that end or hold up runs, and nothing that is needed to find out about other runs."""
 
+BOUNDS = {
+    "process_death": 2.0,
+    "host_death": SETTINGS["lease"] + 10.0,
+    "server_takeover": 10.0,
+    "cancel": 5.0,
+}
+"""Seconds that each time takes at the most. That of a host is 40 s at the default lease of 30 s."""
+
 LONGEST = 60.0
 """Seconds for which the end of processes is awaited."""
+
+
+Span = tuple[float, float]
+"""From when to when, in seconds since boot."""
 
 
 class Quantiles(Struct, frozen=True):
@@ -57,7 +70,7 @@ class TreeWatch:
     """Measures the time from a cancellation to the end of the run's process tree."""
 
     def __init__(self) -> None:
-        self.spans: list[tuple[float, float]] = []
+        self.spans: list[Span] = []
         self._threads: list[threading.Thread] = []
 
     def watch(self, tree: list[Process]) -> None:
@@ -79,9 +92,9 @@ class TreeWatch:
 
 
 def undisturbed(
-    spans: Sequence[tuple[float, float]],
+    spans: Sequence[Span],
     faults: Sequence[Fault],
-    outages: Sequence[tuple[float, float]],
+    outages: Sequence[Span],
 ) -> list[float]:
     """Return the lengths of those spans in which nothing else was broken that matters to them.
 
@@ -104,11 +117,23 @@ def undisturbed(
     ]
 
 
-def recoveries(
-    faults: Sequence[Fault], sampler: Sampler, kinds: Sequence[str]
-) -> list[tuple[float, float]]:
+def too_long(times: Mapping[str, Quantiles]) -> list[str]:
+    """Say which times took longer than their bounds.
+
+    Example:
+        >>> too_long({"cancel": Quantiles(3, 0.1, 7.0)})
+        ['cancel: p99 is 7.0 s, at most 5.0 s are allowed']
+    """
+    return [
+        f"{name}: p99 is {found.p99} s, at most {BOUNDS[name]} s are allowed"
+        for name, found in times.items()
+        if found.p99 is not None and found.p99 > BOUNDS[name]
+    ]
+
+
+def recoveries(faults: Sequence[Fault], sampler: Sampler, kinds: Sequence[str]) -> list[Span]:
     """From each death by such a fault to the run's terminal state or new attempt."""
-    spans: list[tuple[float, float]] = []
+    spans: list[Span] = []
     for fault in faults:
         if fault.kind in kinds:
             for run, attempt in fault.runs:
@@ -118,17 +143,28 @@ def recoveries(
     return spans
 
 
-def takeovers(faults: Sequence[Fault], sampler: Sampler) -> list[tuple[float, float]]:
-    """From each death of a server until every host that was heard of before is heard again."""
-    spans: list[tuple[float, float]] = []
+def takeovers(faults: Sequence[Fault], sampler: Sampler, *, entire: bool = False) -> list[Span]:
+    """From each death of a server until every host that was heard of before is heard again.
+
+    Args:
+        faults: The faults.
+        sampler: Has heard of the hosts.
+        entire: Leave out those after which a host that lives was not heard of again yet.
+    """
+    spans: list[Span] = []
     for fault in faults:
         if fault.kind == "kill server":
-            again = [
-                min(after)
-                for heard in sampler.heard.values()
+            known = {
+                host: heard
+                for host, heard in list(sampler.heard.items())
                 if any(fault.begin - 2.0 < at <= fault.begin for at in heard)
-                and (after := [at for at in heard if at > fault.begin])
-            ]
-            if again:
-                spans.append((fault.begin, max(again)))
+            }
+            again = {
+                host: min(after)
+                for host, heard in known.items()
+                if (after := [at for at in heard if at > fault.begin])
+            }
+            missing = (known.keys() - again.keys()) & sampler.living if entire else ()
+            if again and not missing:
+                spans.append((fault.begin, max(again.values())))
     return spans

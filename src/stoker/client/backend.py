@@ -2,20 +2,15 @@
 
 import logging
 import math
-import os
-import threading
 import time
-import weakref
 from collections.abc import Callable
 from typing import TypeVar, overload
 
 from stoker.client.http import Api
-from stoker.client.outbox import Call, Outbox, note_of_loss, without_logs
-from stoker.client.slots import ScriptClaims
+from stoker.client.reporting import Reporter
 from stoker.domain.deployments import Deployment
-from stoker.domain.errors import Invalid, NotFound, StokerError, Unauthorized, Unavailable
-from stoker.domain.ids import new_id
-from stoker.domain.reports import Report, SubflowCreated
+from stoker.domain.errors import Invalid, NotFound, Unavailable
+from stoker.domain.reports import Report
 from stoker.domain.requests import (
     AcquireSlots,
     Answer,
@@ -31,25 +26,15 @@ from stoker.domain.requests import (
     StartRun,
 )
 from stoker.domain.runs import FlowRun
-from stoker.process_identity import identify
 from stoker.settings import Settings
-from stoker.wire.http import ScriptHello
 
 T = TypeVar("T")
-
-LINGER = 0.05
-"""Seconds that reports are gathered before they are sent, unless somebody flushes."""
 
 PATIENCE = 60.0
 """Seconds for which a server may be away before a flush or a wait gives up."""
 
 LATE = 1.0
 """Seconds that an answer may be late which the server gives at a certain time."""
-
-KEPT_CALLS = 100_000
-KEPT_BYTES = 64 << 20
-"""While the server is away so much is kept. Beyond it log lines are dropped, and counted;
-everything else waits for room."""
 
 _log = logging.getLogger("stoker.client")
 
@@ -67,11 +52,7 @@ def open_backend(settings: Settings) -> "HttpBackend":
 
 
 class HttpBackend:
-    """A `Backend` over HTTP, with one thread that sends reports and heartbeats.
-
-    The first report registers the process as the host of its own runs, and fails where there
-    is no server. From then on a server that goes away stops nothing: reports are kept and sent
-    again until it has them.
+    """A `Backend` over HTTP; what it reports a `Reporter` sends.
 
     Args:
         api: The server.
@@ -81,88 +62,16 @@ class HttpBackend:
 
     def __init__(self, api: Api, *, heartbeat: float = 5.0, patience: float = PATIENCE) -> None:
         self._api = api
-        self._heartbeat = heartbeat
         self._patience = patience
-        self._start_afresh()
-        afresh = weakref.WeakMethod(self._start_afresh)
-
-        def forked() -> None:
-            method = afresh()
-            if method is not None:
-                method()
-
-        os.register_at_fork(after_in_child=forked)
-
-    def _start_afresh(self) -> None:
-        """Begin with nothing; in a forked child, since the parent sends what it has reported."""
-        self._changed = threading.Condition()
-        self._thread: threading.Thread | None = None
-        self._outbox = Outbox(new_id(time.time()))
-        self._claims = ScriptClaims(self._api)
-        self._pending: list[Call] = []
-        self._reported = 0
-        self._settled = 0
-        self._hurry = False
-        self._closing = False
-        self._away_since: float | None = None
-        self._refusal: StokerError | None = None
-        self._unconfirmed: set[str] = set()
-        self._lost: dict[str, int] = {}
-        self._last_seen = 0.0
-
-    # What the engine calls.
+        self._reporter = Reporter(api, heartbeat=heartbeat, patience=patience)
 
     def report(self, run_id: str, *reports: Report) -> None:
-        """Record what happened to a flow run. Buffered.
-
-        Raises:
-            Unavailable: The first report finds no server.
-            Unauthorized: The first report finds that the key is missing or wrong.
-        """
-        if self._thread is None:
-            self._open()
-        with self._changed:
-            if (
-                self._reported - self._settled >= KEPT_CALLS
-                or self._outbox.size >= KEPT_BYTES
-                or run_id in self._lost
-            ):
-                reports = self._squeeze(run_id, reports)
-            if not reports:
-                return
-            if type(reports[0]) is SubflowCreated:
-                self._unconfirmed.add(run_id)
-            self._pending.append((run_id, reports))
-            self._reported += 1
-            if len(self._pending) == 1:
-                self._changed.notify_all()
+        """Record what happened to a flow run; see `Reporter.report`."""
+        self._reporter.report(run_id, *reports)
 
     def flush(self) -> None:
-        """Return when the server has everything reported so far.
-
-        Raises:
-            Unavailable: The server has been away too long; what is kept is still sent later.
-            StokerError: The server refused a report, with its reason.
-        """
-        with self._changed:
-            target = self._reported
-            if self._settled < target:
-                self._hurry = True
-                self._changed.notify_all()
-            while self._settled < target and self._refusal is None:
-                left = None
-                if self._away_since is not None:
-                    left = self._away_since + self._patience - time.monotonic()
-                    if left <= 0:
-                        raise Unavailable(
-                            f"the server at {self._api.url} has been away for "
-                            f"{self._patience:g} s; {target - self._settled} reports of this "
-                            "process have not reached it"
-                        )
-                self._changed.wait(left)
-            refusal, self._refusal = self._refusal, None
-        if refusal is not None:
-            raise refusal
+        """Return when the server has everything reported so far; see `Reporter.flush`."""
+        self._reporter.flush()
 
     @overload
     def ask(self, request: RunRequest) -> FlowRun: ...
@@ -178,8 +87,8 @@ class HttpBackend:
         """
         match request:
             case StartRun():
-                if request.parent_run_id in self._unconfirmed:
-                    self.flush()
+                if request.parent_run_id is not None:
+                    self._reporter.confirm(request.parent_run_id)
                 return self._start_run(request)
             case AwaitRun():
                 return self._await_run(request.run_id, request.timeout)
@@ -202,28 +111,11 @@ class HttpBackend:
 
     def give_back(self, request_id: str) -> None:
         """See `Backend.give_back`. It is sent at once, and again until the server has it."""
-        with self._changed:
-            self._claims.give_back(request_id)
-            self._hurry = True
-            self._changed.notify_all()
+        self._reporter.give_back(request_id)
 
     def close(self) -> None:
         """Flush, and end the thread and the connections. What cannot be sent is said and lost."""
-        try:
-            self.flush()
-        except StokerError as error:
-            _log.error("%s", error)
-        with self._changed:
-            self._closing = True
-            self._changed.notify_all()
-            thread, self._thread = self._thread, None
-        if thread is not None:
-            thread.join()
-            try:
-                self._api.script_bye(self._outbox.host_id)
-            except StokerError as error:
-                _log.debug("the server was not told that this process leaves: %s", error)
-            self._outbox.host_id = new_id(time.time())
+        self._reporter.close()
         self._api.close()
 
     # Requests.
@@ -254,18 +146,14 @@ class HttpBackend:
 
     def _acquire(self, request: AcquireSlots) -> Slots:
         """Wait for slots. The server keeps the place of a request that is made again."""
-        if self._thread is None:
-            self._open()
         started = time.monotonic()
         timeout = math.inf if request.timeout is None else request.timeout
         slots: Slots | None = None
-        with self._changed:
-            self._claims.begin(request)
-            self._changed.notify_all()
+        self._reporter.begin_claim(request)
 
         def ask() -> Slots:
             left = timeout - (time.monotonic() - started)
-            return self._claims.ask(self._outbox.host_id, request, max(0.0, left) + LATE)
+            return self._reporter.ask_claim(request, max(0.0, left) + LATE)
 
         try:
             while True:
@@ -275,13 +163,12 @@ class HttpBackend:
                     if request.strict:
                         raise
                     # It has given this process up meanwhile.
-                    self._hello()
+                    self._reporter.hello()
                     continue
                 if not slots.waiting:
                     return slots
         finally:
-            with self._changed:
-                self._claims.settle(request, slots)
+            self._reporter.settle_claim(request, slots)
 
     def _patiently(self, call: Callable[[], T]) -> T:
         """Call until the server answers; give up where it stays away too long."""
@@ -304,183 +191,3 @@ class HttpBackend:
             except Unavailable:
                 if time.monotonic() >= deadline:
                     raise
-
-    # Reports: the calling threads.
-
-    def _open(self) -> None:
-        with self._changed:
-            if self._thread is not None:
-                return
-            self._hello()
-            self._closing = False
-            self._thread = threading.Thread(
-                target=self._send_all, name="stoker-reports", daemon=True
-            )
-            self._thread.start()
-
-    def _squeeze(self, run_id: str, reports: tuple[Report, ...]) -> tuple[Report, ...]:
-        """Make reports fit into what is kept: log lines are dropped, others wait for room."""
-
-        def has_room() -> bool:
-            return self._reported - self._settled < KEPT_CALLS and self._outbox.size < KEPT_BYTES
-
-        if not has_room():
-            reports, lines = without_logs(reports)
-            if lines:
-                self._lost[run_id] = self._lost.get(run_id, 0) + lines
-            if reports:
-                self._changed.wait_for(has_room)
-            return reports
-        lost = self._lost.pop(run_id, 0)
-        return (note_of_loss(lost, time.time()), *reports) if lost else reports
-
-    # Reports: the sending thread.
-
-    def _send_all(self) -> None:
-        try:
-            while self._send_some():
-                pass
-        except Exception as error:
-            with self._changed:
-                self._refuse(StokerError(f"reports cannot be sent any more: {error!r}"))
-                self._changed.notify_all()
-            raise
-
-    def _send_some(self) -> bool:
-        """One round: gather, pack, heartbeat, send. False when it was the last."""
-        with self._changed:
-            calls = self._gather()
-            if not calls and not self._outbox and self._closing:
-                return False
-        for problem in self._outbox.pack(calls):
-            with self._changed:
-                self._refuse(Invalid(f"a report cannot be written as JSON: {problem}"))
-        try:
-            self._claims.send(self._outbox.host_id)
-            self._beat()
-            while self._outbox:
-                self._post()
-        except StokerError as error:
-            if error.status < 500:
-                self._drop_all(error)
-                return True
-            if self._wait_out(error):
-                return False
-        return True
-
-    def _gather(self) -> list[Call]:
-        """Wait for reports, or until the next heartbeat is due, and take them all."""
-        if not self._outbox:
-            self._changed.wait_for(
-                lambda: self._pending or self._closing or self._claims.returning,
-                self._until_beat(),
-            )
-            if self._pending:
-                self._changed.wait_for(lambda: self._hurry or self._closing, LINGER)
-        calls, self._pending = self._pending, []
-        self._hurry = False
-        return calls
-
-    @property
-    def _is_open(self) -> bool:
-        """Whether the server has to hear that this process is alive."""
-        return bool(self._outbox.open_runs or self._claims)
-
-    def _until_beat(self) -> float | None:
-        if not self._is_open:
-            return None
-        return max(0.0, self._last_seen + self._heartbeat - time.monotonic())
-
-    def _post(self) -> None:
-        frames = self._outbox.head()
-        try:
-            self._api.report([frame.data for frame in frames])
-            self._answered()
-        except (Unauthorized, Unavailable):
-            raise
-        except StokerError as error:
-            if error.status >= 500:
-                raise
-            if len(frames) == 1:
-                self._settle(1, error)
-                return
-            # One of them is refused: the others shall get through.
-            frames = frames[:1]
-            try:
-                self._api.report([frames[0].data])
-            except StokerError as alone:
-                if alone.status >= 500:
-                    raise
-                self._settle(1, alone)
-                return
-        self._settle(len(frames))
-
-    def _settle(self, count: int, refusal: StokerError | None = None) -> None:
-        """The first frames have arrived, or are refused."""
-        frames = self._outbox.head()[:count]
-        with self._changed:
-            self._outbox.done(count)
-            self._settled += sum(frame.calls for frame in frames)
-            self._unconfirmed.difference_update(frame.run_id for frame in frames if frame.created)
-            if refusal is not None:
-                self._refuse(refusal)
-            self._changed.notify_all()
-
-    def _answered(self) -> None:
-        if self._away_since is not None:
-            with self._changed:
-                self._away_since = None
-            _log.warning("the server at %s is back", self._api.url)
-
-    def _refuse(self, error: StokerError) -> None:
-        if self._refusal is None:
-            self._refusal = error
-
-    def _drop_all(self, error: StokerError) -> None:
-        """The server does not take anything of this process."""
-        _log.error("the server refuses the reports of this process: %s", error)
-        while self._outbox:
-            self._settle(len(self._outbox.head()), error)
-        self._outbox.open_runs.clear()
-
-    def _wait_out(self, error: StokerError) -> bool:
-        """The server is away: wait a little before the next attempt. True to give up."""
-        with self._changed:
-            first = self._away_since is None
-            if self._away_since is None:
-                self._away_since = time.monotonic()
-            # A flush that waits gives up by the clock that starts here.
-            self._changed.notify_all()
-            pause = min(2.0, 0.1 + (time.monotonic() - self._away_since) / 4)
-        if first:
-            _log.warning("%s; reports are kept and sent when it is back", error)
-        with self._changed:
-            self._changed.wait_for(lambda: self._closing or self._hurry, pause)
-            self._hurry = False
-            return self._closing
-
-    def _beat(self) -> None:
-        if not self._is_open:
-            return
-        if time.monotonic() < self._last_seen + self._heartbeat:
-            return
-        try:
-            self._api.script_heartbeat(self._outbox.host_id)
-        except NotFound:
-            self._hello()
-        self._last_seen = time.monotonic()
-        self._answered()
-
-    def _hello(self) -> None:
-        me = identify()
-        self._api.script_hello(
-            ScriptHello(
-                host_id=self._outbox.host_id,
-                pid=me.pid,
-                started=me.started,
-                machine_name=me.machine.name,
-                boot_id=me.machine.boot_id,
-                pid_namespace=me.machine.pid_namespace,
-            )
-        )
-        self._last_seen = time.monotonic()

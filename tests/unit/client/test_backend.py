@@ -187,7 +187,7 @@ def test_heartbeats_go_out_while_a_run_is_open_and_stop_after_it(server, backend
     server.wait_for(lambda: len(server.asked(route)) >= 2)
     backend.report("r", finished())
     backend.flush()
-    assert backend._until_beat() is None
+    assert backend._reporter._until_beat() is None
 
 
 def test_a_host_that_the_server_forgot_registers_again(server, backends):
@@ -290,7 +290,7 @@ def test_open_backend_needs_a_url():
 
 
 def test_a_full_outbox_drops_logs_counts_them_and_keeps_the_rest(server, backends, monkeypatch):
-    monkeypatch.setattr("stoker.client.backend.KEPT_CALLS", 2)
+    monkeypatch.setattr("stoker.client.reporting.KEPT_CALLS", 2)
     backend = backends(server.url)
     hold = threading.Event()
     server.routes[REPORTS] = lambda _: (hold.wait(10) and 204, None)

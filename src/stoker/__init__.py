@@ -7,7 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from stoker.deployments import arun_deployment, run_deployment
+    from stoker.deployments import arun_deployment, deploy, run_deployment
+    from stoker.engine.tagging import tags
     from stoker.flow_runs import (
         apause_flow_run,
         aresume_flow_run,
@@ -36,6 +37,7 @@ __all__ = [
     "arun_deployment",
     "aserve",
     "asuspend_flow_run",
+    "deploy",
     "flow",
     "get_run_logger",
     "pause_flow_run",
@@ -43,6 +45,7 @@ __all__ = [
     "run_deployment",
     "serve",
     "suspend_flow_run",
+    "tags",
     "task",
     "unmapped",
 ]
@@ -57,6 +60,7 @@ _HOMES = {
     "arun_deployment": "deployments",
     "aserve": "serving",
     "asuspend_flow_run": "flow_runs",
+    "deploy": "deployments",
     "flow": "flows",
     "get_run_logger": "logging",
     "pause_flow_run": "flow_runs",
@@ -64,6 +68,7 @@ _HOMES = {
     "run_deployment": "deployments",
     "serve": "serving",
     "suspend_flow_run": "flow_runs",
+    "tags": "engine.tagging",
     "task": "tasks",
     "unmapped": "futures",
 }

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Awaitable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from stoker.domain.deployments import CollisionStrategy, ConcurrencyLimitConfig
+from stoker.domain.deployments import CollisionStrategy, ConcurrencyLimitConfig, Deployment
 from stoker.domain.requests import AwaitRun, ReadRun, StartRun
 from stoker.domain.runs import FlowRun
 from stoker.engine import backends, resolve
@@ -24,12 +24,46 @@ __all__ = [
     "ConcurrencyLimitConfig",
     "DeploymentRun",
     "arun_deployment",
+    "deploy",
     "deployment_of",
     "describe",
     "project_of",
     "put",
     "run_deployment",
 ]
+
+
+def deploy(*deployments: Deployment, work_pool_name: str | None = None) -> list[Deployment]:
+    """Create or replace deployments, one after the other, and return them as they are stored.
+
+    Args:
+        deployments: What `Flow.to_deployment` returns.
+        work_pool_name: Work pool on which their runs start; ``"default"`` by default.
+
+    Raises:
+        TypeError: Something else was given.
+        ValueError: Nothing was.
+        NotFound: There is no such work pool.
+        Invalid: A deployment is impossible; says why.
+        Unavailable: The server cannot be reached.
+
+    Example:
+        ```python
+        deploy(etl.to_deployment("nightly"), report.to_deployment("weekly"), work_pool_name="gpu")
+        ```
+    """
+    if not deployments:
+        raise ValueError("deploy() needs a deployment: what flow.to_deployment(name) returns")
+    for one in deployments:
+        # Users need not heed types.
+        if not isinstance(cast(object, one), Deployment):
+            raise TypeError(f"deploy() takes what flow.to_deployment(name) returns, not {one!r}")
+    stored: list[Deployment] = []
+    for one in deployments:
+        if work_pool_name is not None:
+            one.pool = work_pool_name
+        stored.append(put(one))
+    return stored
 
 
 class DeploymentRun:

@@ -25,7 +25,7 @@ from stoker.domain.names import readable_name
 from stoker.domain.runs import FlowRun
 from stoker.domain.states import ResultRecord, StateRecord, StateType
 from stoker.engine import backends, blocking
-from stoker.engine.context import FlowContext, current_flow
+from stoker.engine.context import TAGS, FlowContext, current_flow
 from stoker.engine.ending import ended, ended_later
 from stoker.engine.machine import FlowAttempts, local_flow_steps
 from stoker.engine.naming import NameMaker, made_name
@@ -211,6 +211,7 @@ class Flow(Generic[P, R_co]):
             flow_name=self.name,
             backend=backend,
             parent=None if parent is None else parent.id,
+            tags=sorted(TAGS.get()),
             console=parent is None or parent.console,
             top=parent is None,
             is_async=self.is_async,
@@ -229,6 +230,7 @@ class Flow(Generic[P, R_co]):
                 state=StateRecord(StateType.RUNNING, "Running", at),
                 attempt=1,
                 parameters=written(parameters) if parameters else {},
+                tags=context.tags,
                 parent_run_id=context.parent,
                 timeout=self.timeout,
                 created=at,

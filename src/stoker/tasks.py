@@ -23,7 +23,7 @@ from typing import (
 from stoker.domain.ids import new_id
 from stoker.engine import blocking
 from stoker.engine.backends import NULL
-from stoker.engine.context import CURRENT, FlowContext, MissingContext, TaskContext
+from stoker.engine.context import CURRENT, TAGS, FlowContext, MissingContext, TaskContext
 from stoker.engine.ending import ended, ended_later
 from stoker.engine.interrupts import RunCancelled, deliver, shielded
 from stoker.engine.machine import TaskAttempts, failed, task_steps
@@ -359,7 +359,7 @@ class Task(Generic[P, R_co]):
             f"{name}-{flow.number(name)}",
             name,
             flow,
-            self.tags,
+            sorted({*self.tags, *given}) if (given := TAGS.get()) else self.tags,
             args,
             kwargs,
             self.signature,

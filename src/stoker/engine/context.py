@@ -175,6 +175,9 @@ class TaskContext:
 
 Context = FlowContext | TaskContext
 
+TAGS: ContextVar[frozenset[str]] = ContextVar("stoker_tags", default=frozenset())
+"""What `stoker.tags` gives the runs that begin here."""
+
 CURRENT: ContextVar[Context | None] = ContextVar("stoker_run", default=None)
 """The innermost run that the present code belongs to; tasks in threads inherit it."""
 

@@ -7,11 +7,11 @@ import threading
 from collections.abc import Callable, Generator
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from stoker import arun_deployment, flow, run_deployment, task
+from stoker import arun_deployment, deploy, flow, run_deployment, task
 from stoker.deployments import deployment_of, project_of
 from stoker.domain.deployments import Deployment, Parameter
 from stoker.domain.errors import Invalid, NotFound
@@ -433,3 +433,30 @@ def test_one_text_is_no_list_of_tags(write) -> None:
         run_deployment("etl/nightly", tags="abc")
     with pytest.raises(TypeError, match="tags must be a list of texts, not 'abc'"):
         at_the_top.deploy("d", tags="abc")
+
+
+@flow
+def first() -> None: ...
+
+
+@flow
+def second() -> None: ...
+
+
+def test_several_are_deployed_at_once(backend: RecordingBackend):
+    given = [first.to_deployment("a"), second.to_deployment("b")]
+    assert [one.full_name for one in deploy(*given, work_pool_name="gpu")] == [
+        "first/a",
+        "second/b",
+    ]
+    put = [one.deployment for one in backend.asked if isinstance(one, PutDeployment)]
+    assert [(one.full_name, one.pool) for one in put] == [("first/a", "gpu"), ("second/b", "gpu")]
+    assert deploy(first.to_deployment("a"))[0].pool == "default"
+
+
+def test_what_is_no_deployment_is_not_deployed(backend: RecordingBackend):
+    with pytest.raises(ValueError, match="needs a deployment"):
+        deploy()
+    with pytest.raises(TypeError, match="takes what"):
+        deploy(first.to_deployment("a"), *cast(Any, [first]))
+    assert not backend.asked

@@ -7,6 +7,7 @@ import pytest
 
 from stoker.domain.environment import FAMILIES, NAMES
 from stoker.domain.pools import WarmKnobs
+from stoker.testing.ecs import FAULTS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -44,3 +45,9 @@ def test_every_variable_that_acts_at_the_start_is_in_the_guide():
     text = (ROOT / "docs/guide.md").read_text()
     for name in (*(f"{family}*" for family in FAMILIES), *NAMES):
         assert f"`{name}`" in text, name
+
+
+def test_every_fault_is_in_the_guide():
+    text = (ROOT / "docs/guides/testing-ecs.md").read_text()
+    for fault in FAULTS:
+        assert f"`{fault}`" in text, fault

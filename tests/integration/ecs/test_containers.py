@@ -81,7 +81,7 @@ def test_what_a_container_leaves_behind_ends_with_it(account):
 
 
 def test_a_container_that_outgrows_its_memory_is_killed(account):
-    account.define("python", "-c", "x = b'x' * (200 << 20); input('waiting')", memory=64)
+    account.define("python", "-c", "import time; x = b'x' * (200 << 20); time.sleep(60)", memory=64)
     [arn] = account.run()
     task = account.await_status(arn, "STOPPED")
     [container] = task["containers"]
@@ -145,3 +145,21 @@ def test_closing_ends_all(emulate: Callable[..., Any]):
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+FORKS = """
+import os, time
+x = bytearray(os.urandom(40 << 20))
+for _ in range(4):
+    if os.fork() == 0:
+        time.sleep(60)
+print("forked", flush=True)
+time.sleep(0.6)
+"""
+
+
+def test_memory_that_forked_processes_share_counts_once(account):
+    account.define("python", "-c", FORKS, memory=100)
+    [arn] = account.run()
+    task = account.await_status(arn, "STOPPED")
+    assert task["containers"][0]["exitCode"] == 0

@@ -3,12 +3,13 @@
 import json
 import urllib.request
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from boto3.session import Session
 from botocore.config import Config
-from botocore.exceptions import ClientError, ConnectionClosedError
+from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
@@ -216,3 +217,27 @@ def test_a_task_protects_itself_from_scale_in(account):
     assert account.task(arn)["desiredStatus"] == "RUNNING"
     account.ecs.update_task_protection(cluster="default", tasks=[arn], protectionEnabled=False)
     account.await_status(arn, "STOPPED")
+
+
+def test_an_answer_that_does_not_come_is_the_client_s_timeout(emulate: Callable[..., Any]):
+    account = emulate(runner=FakeRunner(), lost_after=30.0)
+    account.define("true")
+    account.emulator.faults.inject("answer_lost", action="RunTask")
+    account.ecs = account.emulator.client(
+        "ecs", config=Config(read_timeout=0.2, retries={"total_max_attempts": 1})
+    )
+    with pytest.raises(ReadTimeoutError):
+        account.run()
+    assert len(account.emulator.ecs.tasks()) == 1
+
+
+def test_many_callers_at_once_launch_each_once(emulate: Callable[..., Any]):
+    account = emulate(runner=FakeRunner(), quota_scale=100.0)
+    account.define("true")
+    account.ecs = account.emulator.client("ecs", config=Config(max_pool_connections=16))
+    with ThreadPoolExecutor(16) as pool:
+        # Each token comes twice, at about the same time.
+        launched = list(pool.map(lambda n: account.run(clientToken=f"t{n // 2}"), range(64)))
+    assert len({arn for [arn] in launched}) == 32
+    assert launched[::2] == launched[1::2]
+    account.until(lambda: len(account.emulator.ecs.tasks("RUNNING")) == 32)

@@ -149,3 +149,23 @@ def test_a_name_is_taken_once(ecs):
         ecs.service(2)
     with pytest.raises(AwsError, match="ServiceNotFoundException"):
         ecs.call("UpdateService", {"service": "other"})
+
+
+def test_an_interrupted_task_is_replaced_before_it_has_gone(ecs):
+    steady(ecs, 1)
+    ecs.fake.grace = 120.0
+    [old] = arns(ecs)
+    ecs.interrupt(old)
+    ecs.after(2 * ecs.cold)
+    assert ecs.describe(old)[0]["lastStatus"] == "STOPPING"
+    [new] = arns(ecs)
+    assert ecs.describe(new)[0]["lastStatus"] == "RUNNING"
+
+
+def test_a_service_that_backs_off_is_scaled_in_at_once(ecs):
+    ecs.service(2)
+    ecs.faults.inject("cannot_pull", times=None)
+    ecs.after(100)
+    ecs.call("UpdateService", {"service": "s", "desiredCount": 0})
+    ecs.after(0.1)
+    assert arns(ecs) == []

@@ -167,3 +167,15 @@ def test_thousands_of_tasks_take_no_time(make_ecs):
     ecs.after(ecs.cold)
     assert 1960 < len(ecs.tasks("RUNNING")) < 2000
     assert ecs.calls.counts["RunTask"] == 200
+
+
+def test_a_task_is_killed_for_its_memory(ecs):
+    arn = ecs.run_one()
+    ecs.after(ecs.cold)
+    ecs.kill(arn, out_of_memory=True)
+    [task] = ecs.describe(arn)
+    assert task["stopCode"] == "EssentialContainerExited"
+    assert task["containers"][0]["exitCode"] == 137
+    assert task["containers"][0]["reason"] == (
+        "OutOfMemoryError: Container killed due to memory usage"
+    )

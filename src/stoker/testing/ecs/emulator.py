@@ -82,7 +82,11 @@ class EcsEmulator:
     def start(self) -> "EcsEmulator":
         """Listen, and let time pass."""
         if self._moto is not None:
-            self._moto.start()
+            try:
+                self._moto.start()
+            except RuntimeError:
+                self._server.close()
+                raise
         self._server.start()
         if self._clock is time.time:
             self.ecs.world.changed = self._wake.set

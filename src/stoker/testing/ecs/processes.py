@@ -59,7 +59,7 @@ class ProcessRunner:
         self._environment = dict(environment) if environment is not None else {"PATH": _PATH}
         self._images = dict(images or {})
         self._running: dict[tuple[str, str], _Running] = {}
-        self._root = TemporaryDirectory(prefix="stoker-ecs-")
+        self._root: TemporaryDirectory[str] | None = None
         self._started = 0
 
     def start(self, container: Container) -> None:
@@ -70,6 +70,8 @@ class ProcessRunner:
         """
         command = container.command or tuple(self._images.get(container.image, ()))
         self._started += 1
+        if self._root is None:
+            self._root = TemporaryDirectory(prefix="stoker-ecs-")
         home = Path(self._root.name) / str(self._started)
         home.mkdir()
         environment = {"HOME": str(home), **self._environment, **container.environment}
@@ -131,4 +133,5 @@ class ProcessRunner:
             running.order(b"K")
         for running in ending:
             running.thread.join(timeout=10)
-        self._root.cleanup()
+        if self._root is not None:
+            self._root.cleanup()

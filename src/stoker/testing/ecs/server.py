@@ -2,7 +2,7 @@
 
 import socket
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 from typing import Any
 
 import msgspec
@@ -22,17 +22,23 @@ class EcsServer:
     Attributes:
         url: Its address.
         ecs: What it serves; set it before `start`.
+        closing: Set as it closes.
     """
 
     ecs: Ecs
 
     def __init__(self) -> None:
         server = self
+        self.closing = Event()
 
         class Handler(_Handler):
             @property
             def ecs(self) -> Ecs:
                 return server.ecs
+
+            @property
+            def closing(self) -> Event:
+                return server.closing
 
         self._http = _Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._http.server_port}"
@@ -46,6 +52,7 @@ class EcsServer:
 
     def close(self) -> None:
         """Listen no more, and end the connections."""
+        self.closing.set()
         if self._thread.is_alive():
             self._http.shutdown()
             self._thread.join()
@@ -92,6 +99,10 @@ class _Handler(BaseHTTPRequestHandler):
     def ecs(self) -> Ecs:
         raise NotImplementedError
 
+    @property
+    def closing(self) -> Event:
+        raise NotImplementedError
+
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing: the calls are in `Ecs.calls`."""
 
@@ -118,6 +129,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(error)
         except AnswerLost:
             # The client sees its connection end, as it does when a load balancer drops it.
+            self.closing.wait(self.ecs.world.settings.lost_after)
             self.close_connection = True
         except (KeyError, TypeError, ValueError) as error:
             # A request of another shape than the API's: boto3 sends none, a bare client may.

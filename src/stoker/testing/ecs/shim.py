@@ -77,7 +77,8 @@ def _watch(first: int, waking: int, memory: int) -> str:
                 _kill(_descendants())
                 if not order:
                     orders.remove(0)
-        if memory and not outgrown and _used() > memory:
+        # Cheap first: what forked processes share is counted for each of them.
+        if memory and not outgrown and _resident() > memory and _proportional() > memory:
             outgrown = True
             os.kill(first, signal.SIGKILL)
 
@@ -131,8 +132,22 @@ def _descendants() -> list[int]:
     return found
 
 
-def _used() -> int:
-    """Bytes that the container's processes hold for themselves."""
+def _proportional() -> int:
+    """Bytes that the processes hold, what they share counted once."""
+    used = 0
+    for process in _descendants():
+        try:
+            with open(f"/proc/{process}/smaps_rollup") as file:
+                for line in file:
+                    if line.startswith("Pss_Anon:"):
+                        used += int(line.split()[1]) << 10
+        except OSError:
+            continue
+    return used
+
+
+def _resident() -> int:
+    """Bytes of the processes that no file is behind."""
     used = 0
     for process in _descendants():
         try:

@@ -22,7 +22,7 @@ from stoker.testing.ecs.model import (
 from stoker.testing.ecs.model.paging import page
 from stoker.testing.ecs.model.records import Json, TaskRecord
 from stoker.testing.ecs.model.world import EcsSettings, World
-from stoker.testing.ecs.runners import FakeRunner, Runner
+from stoker.testing.ecs.runners import OUT_OF_MEMORY, FakeRunner, Runner
 
 _ACTIONS: dict[str, Callable[[World, Json], Json]] = {
     "CreateCluster": clusters.create,
@@ -81,7 +81,7 @@ class Ecs:
         self.world = World(
             settings or EcsSettings(), clock, runner or FakeRunner(), faults or Faults(), secrets
         )
-        self.world.task_stopped = partial(scheduler.task_stopped, self.world)
+        self.world.task_stops = partial(scheduler.task_stops, self.world)
 
     @property
     def calls(self) -> Calls:
@@ -118,6 +118,17 @@ class Ecs:
         with self.world.lock:
             self.world.advance()
             lifecycle.interrupt(self.world, self.world.tasks[task_arn])
+
+    def kill(self, task_arn: str, *, out_of_memory: bool = False) -> None:
+        """Kill a task's containers, as the kernel does to one that outgrows its memory.
+
+        Raises:
+            KeyError: There is no such task.
+        """
+        with self.world.lock:
+            self.world.advance()
+            task = self.world.tasks[task_arn]
+            lifecycle.kill(self.world, task, OUT_OF_MEMORY if out_of_memory else None)
 
     def advance(self) -> None:
         """Let happen what is due."""

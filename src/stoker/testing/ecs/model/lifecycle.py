@@ -144,6 +144,7 @@ def stop(
     task.stop_code, task.stopped_reason, task.kill_after = code, reason, kill_after
     task.stopping_at = world.now
     task.version += 1
+    world.task_stops(task)
     if task.status in NOT_STARTED:
         for container in task.containers:
             if container.running is None:
@@ -180,13 +181,22 @@ def _kill(world: World, container: ContainerRecord) -> None:
         world.runner.signal(container.running, SIGKILL)
 
 
+def kill(world: World, task: TaskRecord, why: str | None) -> None:
+    """Kill what runs of a task; `why` is what its containers then say."""
+    for container in task.containers:
+        if container.status == "RUNNING":
+            container.killed_for = why
+            _kill(world, container)
+
+
 def exited(
     world: World, task: TaskRecord, container: ContainerRecord, code: int, reason: str | None
 ) -> None:
     """A container has ended."""
     if container.status == "STOPPED":
         return
-    container.status, container.exit_code, container.reason = "STOPPED", code, reason
+    container.status, container.exit_code = "STOPPED", code
+    container.reason = reason or container.killed_for
     task.version += 1
     if container.essential and task.desired == "RUNNING":
         stop(world, task, "EssentialContainerExited", "Essential container in task exited")
@@ -215,7 +225,7 @@ def _stopped(world: World, task: TaskRecord) -> None:
     task.stopped_at = world.now
     task.protected_until = None
     world.later(world.settings.stopped_visible, lambda: _forget(world, task))
-    world.task_stopped(task)
+    world.task_stops(task)
 
 
 def _forget(world: World, task: TaskRecord) -> None:

@@ -43,6 +43,7 @@ class ContainerRecord:
     exit_code: int | None = None
     reason: str | None = None
     running: Container | None = None
+    killed_for: str | None = None
 
     @property
     def name(self) -> str:
@@ -162,7 +163,7 @@ class ServiceRecord:
     events: list[Event] = field(default_factory=list[Event])
     steady: bool = False
     not_before: float = 0.0
-    due: bool = False
+    due: float | None = None
 
 
 @dataclass(slots=True)

@@ -45,16 +45,26 @@ def say(world: World, service: ServiceRecord, message: str) -> None:
 
 
 def reconcile_soon(world: World, service: ServiceRecord, seconds: float = 0.0) -> None:
-    """Look at a service again, once."""
-    if not service.due:
-        service.due = True
-        world.later(seconds, lambda: _reconcile(world, service))
+    """Look at a service again, once, at the earliest time that was asked for."""
+    when = world.now + seconds
+    if service.due is None or when < service.due:
+        service.due = when
+        world.at(when, lambda: _if_due(world, service, when))
 
 
-def task_stopped(world: World, task: TaskRecord) -> None:
-    """A task is no more: its service, if it has one, may want another."""
+def _if_due(world: World, service: ServiceRecord, when: float) -> None:
+    if service.due == when:
+        service.due = None
+        _reconcile(world, service)
+
+
+def task_stops(world: World, task: TaskRecord) -> None:
+    """A task stops, or has: its service, if it has one, may want another."""
     service = world.services.get((task.launch.cluster, task.launch.service or ""))
     if service is None:
+        return
+    if task.status != "STOPPED":
+        reconcile_soon(world, service)
         return
     deployment = service.deployments[0]
     if task.launch.started_by == deployment.id:
@@ -71,7 +81,6 @@ def task_stopped(world: World, task: TaskRecord) -> None:
 
 
 def _reconcile(world: World, service: ServiceRecord) -> None:
-    service.due = False
     if service.status == "INACTIVE":
         return
     tasks = tasks_of(world, service)

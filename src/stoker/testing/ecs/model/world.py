@@ -56,6 +56,8 @@ class EcsSettings:
         quota_scale: By what the published token buckets are multiplied.
         vcpu_quota: vCPUs that may run on Fargate at once, `None` for no limit.
         instances: Container instances of each cluster.
+        lost_after: How long the client of a lost answer waits until its connection ends; more than
+            its read timeout, and it sees that timeout.
         agent_url: Where the containers find the metadata and agent endpoints.
         seed: Of what is drawn: identifiers, cold starts.
     """
@@ -73,6 +75,7 @@ class EcsSettings:
     quota_scale: float = 1.0
     vcpu_quota: float | None = None
     instances: tuple[Instance, ...] = ()
+    lost_after: float = 0.0
     agent_url: str = "http://169.254.170.2"
     seed: int = 0
 
@@ -111,7 +114,7 @@ class World:
         self.tasks: dict[str, TaskRecord] = {}
         self.services: dict[tuple[str, str], ServiceRecord] = {}
         self.tokens: dict[str, TokenUse] = {}
-        self.task_stopped: Callable[[TaskRecord], None] = lambda _: None
+        self.task_stops: Callable[[TaskRecord], None] = lambda _: None
         self.lines: dict[str, deque[str]] = {}
         self.changed: Callable[[], None] = lambda: None
         self._clock = clock

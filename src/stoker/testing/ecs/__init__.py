@@ -8,6 +8,7 @@ from stoker.testing.ecs.calls import Call, Calls
 from stoker.testing.ecs.emulator import EcsEmulator
 from stoker.testing.ecs.errors import AnswerLost, AwsError
 from stoker.testing.ecs.faults import FAULTS, Fault, Faults
+from stoker.testing.ecs.local_client import LocalClient
 from stoker.testing.ecs.model.ecs import Ecs
 from stoker.testing.ecs.model.world import EcsSettings, Instance
 from stoker.testing.ecs.processes import ProcessRunner
@@ -32,6 +33,7 @@ __all__ = [
     "Fault",
     "Faults",
     "Instance",
+    "LocalClient",
     "ProcessRunner",
     "Quantiles",
     "Runner",

@@ -40,9 +40,11 @@ class VirtualEcs(Ecs):
         runner: Runner | None = None,
     ) -> None:
         self.time = 1_000_000.0
-        super().__init__(lambda: self.time, settings, runner or FakeRunner(), faults)
+        super().__init__(lambda: self.time, settings, runner or FakeRunner())
         self.define()
         self.calls.clear()
+        if faults is not None:
+            self.world.faults = faults
 
     def after(self, seconds: float) -> None:
         """Let time pass, each thing at its own time."""

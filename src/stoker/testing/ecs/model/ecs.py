@@ -81,7 +81,7 @@ class Ecs:
         self.world = World(
             settings or EcsSettings(), clock, runner or FakeRunner(), faults or Faults(), secrets
         )
-        self.world.task_stops = partial(scheduler.task_stops, self.world)
+        self.world.task_moved = partial(scheduler.task_moved, self.world)
 
     @property
     def calls(self) -> Calls:

@@ -70,6 +70,7 @@ def _vanish(world: World, task: TaskRecord) -> None:
     for container in task.containers:
         if container.running is not None and container.status == "RUNNING":
             world.runner.signal(container.running, SIGKILL)
+    world.task_moved(task)
 
 
 def _no_addresses(task: TaskRecord) -> str:
@@ -119,6 +120,7 @@ def _start(world: World, task: TaskRecord) -> None:
     if task.desired == "RUNNING":
         task.started_at = world.now
         task.move("RUNNING")
+        world.task_moved(task)
 
 
 def _fail(world: World, task: TaskRecord, reason: str) -> None:
@@ -144,7 +146,7 @@ def stop(
     task.stop_code, task.stopped_reason, task.kill_after = code, reason, kill_after
     task.stopping_at = world.now
     task.version += 1
-    world.task_stops(task)
+    world.task_moved(task)
     if task.status in NOT_STARTED:
         for container in task.containers:
             if container.running is None:
@@ -225,7 +227,7 @@ def _stopped(world: World, task: TaskRecord) -> None:
     task.stopped_at = world.now
     task.protected_until = None
     world.later(world.settings.stopped_visible, lambda: _forget(world, task))
-    world.task_stops(task)
+    world.task_moved(task)
 
 
 def _forget(world: World, task: TaskRecord) -> None:

@@ -58,8 +58,8 @@ def _if_due(world: World, service: ServiceRecord, when: float) -> None:
         _reconcile(world, service)
 
 
-def task_stops(world: World, task: TaskRecord) -> None:
-    """A task stops, or has: its service, if it has one, may want another."""
+def task_moved(world: World, task: TaskRecord) -> None:
+    """A task runs, stops, has stopped or is gone: its service may have something to do."""
     service = world.services.get((task.launch.cluster, task.launch.service or ""))
     if service is None:
         return
@@ -161,9 +161,6 @@ def _replace_old(
     if len(stoppable) < len(old):
         _look_when_unprotected(world, service, old)
     _stop_all(world, service, going)
-    # ECS looks again by itself as tasks start; nothing else would tell us that one runs.
-    if len(going) < len(old) or len(new) < service.desired:
-        reconcile_soon(world, service, 0.05)
 
 
 def _look_when_unprotected(world: World, service: ServiceRecord, tasks: list[TaskRecord]) -> None:
@@ -198,7 +195,5 @@ def _settle(world: World, service: ServiceRecord, primary: DeploymentRecord) -> 
         service.steady = True
         primary.updated_at = world.now
         say(world, service, "has reached a steady state.")
-    elif not ready and any(task.status in NOT_STARTED for task in tasks):
-        reconcile_soon(world, service, max(0.05, world.settings.cold_start.at(0.5) / 4))
     if service.status == "DRAINING" and not tasks:
         service.status = "INACTIVE"

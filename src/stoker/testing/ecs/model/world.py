@@ -114,7 +114,7 @@ class World:
         self.tasks: dict[str, TaskRecord] = {}
         self.services: dict[tuple[str, str], ServiceRecord] = {}
         self.tokens: dict[str, TokenUse] = {}
-        self.task_stops: Callable[[TaskRecord], None] = lambda _: None
+        self.task_moved: Callable[[TaskRecord], None] = lambda _: None
         self.lines: dict[str, deque[str]] = {}
         self.changed: Callable[[], None] = lambda: None
         self._clock = clock

@@ -12,6 +12,7 @@ from stoker.storage.sqlite.store import SqliteStore
 from stoker.testing.memory import MemoryStore
 from stoker.testing.memory.tables import Tables
 from stoker.testing.postgres import PostgresServer
+from stoker.testing.state_machine import Make, two_empty_stores
 
 Opener = Callable[[Path], Store]
 """Opens a store in a folder: an empty one, or what another one of that folder has left."""
@@ -57,3 +58,10 @@ def store(opener: Opener, tmp_path: Path) -> Iterator[Store]:
     opened = opener(tmp_path)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def two_stores() -> Iterator[Make]:
+    """Makes two empty stores for the state machine: in memory, and on SQLite."""
+    with two_empty_stores() as make:
+        yield make

@@ -50,7 +50,8 @@ def end_wait(unit: Unit, waiter: str, child: FlowRun) -> None:
 def runs_ended(unit: Unit, runs: Sequence[FlowRun]) -> None:
     """End the waits for runs that are over."""
     by_id = {run.id: run for run in runs}
-    for waiter, child in unit.records.waits_for(list(by_id)):
+    # The oldest first: what is given back may not be enough for all.
+    for waiter, child in sorted(unit.records.waits_for(list(by_id))):
         end_wait(unit, waiter, by_id[child])
 
 

@@ -8,9 +8,11 @@ from msgspec.structs import replace
 
 from stoker.domain.errors import Conflict
 from stoker.domain.hosts import Host, HostState, ProcessIdentity
+from stoker.domain.leases import Lease
 from stoker.domain.pools import Worker
 from stoker.domain.states import StateType
 from stoker.domain.transitions import Command, Wish
+from stoker.ports.store import Records
 from stoker.services.changing import change, crash_all
 from stoker.services.concurrency import limiting
 from stoker.services.events.happening import host_told, worker_told
@@ -273,7 +275,7 @@ def reconcile(unit: Unit, host_id: str, held: Sequence[tuple[str, int]]) -> None
     it has to end.
     """
     holding = set(held)
-    for lease in unit.records.leases_of(host_id):
+    for lease in _in_order(unit.records, host_id):
         if (lease.run_id, lease.attempt) in holding:
             holding.discard((lease.run_id, lease.attempt))
             _tell_again(unit, host_id, lease.run_id)
@@ -281,6 +283,11 @@ def reconcile(unit: Unit, host_id: str, held: Sequence[tuple[str, int]]) -> None
             _not_held(unit, lease.run_id, lease.attempt)
     for run_id, attempt in holding:
         unit.cancels.append(CancelOrder(host_id, run_id, attempt, now=True))
+
+
+def _in_order(records: Records, host_id: str) -> list[Lease]:
+    """A host's leases in one order for all: whoever changes their runs meets others in it."""
+    return sorted(records.leases_of(host_id), key=lambda lease: lease.run_id)
 
 
 def _tell_again(unit: Unit, host_id: str, run_id: str) -> None:
@@ -347,7 +354,7 @@ def lost(unit: Unit, host_id: str, reason: str) -> Host | None:
     host.message = reason
     records.put_host(host)
     host_told(unit, host, "dead")
-    for lease in records.leases_of(host_id):
+    for lease in _in_order(records, host_id):
         run = records.flow_run(lease.run_id)
         if run is not None:
             lose(unit, run, f"its host ended: {reason}", lease.attempt)

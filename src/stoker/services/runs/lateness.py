@@ -18,6 +18,6 @@ def mark_late(unit: Unit, after: float) -> list[FlowRun]:
     message = f"it has waited more than {after:g} s for a slot"
     state = StateRecord(StateType.SCHEDULED, LATE, unit.now, message)
     late = unit.records.mark_late(sources(Command.LATE), unit.now - after, state, MOST)
-    for run in late:
+    for run in sorted(late, key=lambda run: (run.due, run.id)):
         run_entered(unit, run)
     return late

@@ -13,7 +13,7 @@ from stoker.api.access import scope
 from stoker.api.context import Context
 from stoker.api.streams import ending_slow_readers
 from stoker.domain.automation.triggers import EventTrigger, check_patterns
-from stoker.domain.errors import Invalid
+from stoker.domain.errors import Invalid, Unavailable
 from stoker.domain.events import EmitEvent, Event, check_emitted
 from stoker.ports.store import Records
 from stoker.services.events.feed import EventFeed
@@ -142,16 +142,30 @@ class Events(Controller):
             after = int(last_id)
         which = wanted(event, kind, resource, flow, deployment, pool, run, tag)
         feed = context.feed
-        now = await feed.follow()
+        now = await feed.now()
         messages = _messages(feed, now if after is None else after, which)
         return Stream(
-            ending_slow_readers(messages, feed.leave),
+            ending_slow_readers(messages),
             media_type="text/event-stream",
             headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
         )
 
 
 async def _messages(feed: EventFeed, position: int, which: EventTrigger) -> AsyncGenerator[bytes]:
+    # Only here: where the connection is gone before its first part is asked for, nothing of a
+    # generator is executed, not its end either.
+    try:
+        await feed.follow()
+    except Unavailable:
+        return  # Others have taken the last places meanwhile.
+    try:
+        async for message in _followed(feed, position, which):
+            yield message
+    finally:
+        feed.leave()
+
+
+async def _followed(feed: EventFeed, position: int, which: EventTrigger) -> AsyncGenerator[bytes]:
     # The id at once: a client that loses its connection now knows where it began.
     yield b": stoker events\nid: %d\n\n" % position
     oldest = await feed.oldest()

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 
 logger = logging.getLogger("stoker.server")
 
@@ -11,7 +11,7 @@ PATIENCE = 60.0
 
 
 async def ending_slow_readers(
-    parts: AsyncGenerator[bytes], end: Callable[[], None], patience: float | None = None
+    parts: AsyncGenerator[bytes], patience: float | None = None
 ) -> AsyncGenerator[bytes]:
     """Pass parts of an answer on, and give the connection up where nobody reads them.
 
@@ -19,8 +19,7 @@ async def ending_slow_readers(
     is the reader's.
 
     Args:
-        parts: The parts.
-        end: Called when the stream has ended, however.
+        parts: The parts; ended with the stream, however it ends.
         patience: Seconds.
     """
     task = asyncio.current_task()
@@ -41,5 +40,4 @@ async def ending_slow_readers(
     finally:
         if timer is not None:
             timer.cancel()
-        end()
         await parts.aclose()

@@ -55,6 +55,19 @@ class StartAnatomy(Struct, omit_defaults=True, kw_only=True):
             return None
         return self.first_line - self.submitted
 
+    @property
+    def waited(self) -> float | None:
+        """Seconds of these that it waited for its turn: behind a limit, a pause, other runs.
+
+        What it waited for a host that was launched for it belongs to its start.
+        """
+        if self.submitted is None or self.claimed is None:
+            return None
+        turn = self.claimed
+        if self.registered is not None and self.launch_requested is not None:
+            turn = min(turn, self.launch_requested)
+        return max(0.0, turn - self.submitted)
+
 
 def classify(anatomy: StartAnatomy) -> StartClass:
     """Say how warm a start was, from its stamps.

@@ -51,6 +51,7 @@ def test_a_run_is_counted_and_deleted_and_its_sums_stay(tmp_path: Path) -> None:
         assert sample(text, 'stoker_flow_runs_ended_total{state="completed"}') == 1
         assert sample(text, "stoker_claims_total") == 1
         assert sample(text, "stoker_start_seconds_count") == 1
+        assert sample(text, "stoker_wait_seconds_count") == 1
         assert sample(text, 'stoker_hosts{pool="default",state="up"}') == 1
         assert sample(text, "stoker_db_write_seconds_count") > 3
         assert 'route="/api/flow-runs/{run_id}' in text, "not a route for each run"

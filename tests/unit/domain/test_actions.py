@@ -20,17 +20,27 @@ HOOK = CallWebhook(
     url="https://hooks.example.org/T000/hidden?token=veiled",
     secret="whsec_s3cret",
     headers={"Authorization": "Bearer covert"},
+    payload={"text": "plain", "auth": [{"api_key": "undercover"}], "tokens": ["masked one", 12345]},
+)
+RUN = RunDeployment(
+    deployment="etl/nightly",
+    parameters={"db": {"password": "unspoken", "host": "db.example.org"}},
+    job_variables={"env": {"PGPASSWORD": "stealthy", "MY_TOKEN": None}},
+)
+SECRETS = (
+    *("hidden", "veiled", "s3cret", "covert", "swordfish"),
+    *("undercover", "masked one", "12345", "unspoken", "stealthy"),
 )
 NOTICE = SendNotification(urls=["mailtos://ada:swordfish@example.org?to=ops@example.org"])
 
 
-@pytest.mark.parametrize("action", [HOOK, NOTICE])
+@pytest.mark.parametrize("action", [HOOK, NOTICE, RUN])
 def test_no_secret_is_shown(action):
     for shown in (
         msgspec.json.encode(masked(action)).decode(),
         without_secrets(f"it failed: {msgspec.json.encode(action).decode()}", action),
     ):
-        for secret in ("hidden", "veiled", "s3cret", "covert", "swordfish"):
+        for secret in SECRETS:
             assert secret not in shown
         assert MASK in shown
 
@@ -41,6 +51,11 @@ def test_where_it_goes_is_shown():
     assert hook.url == "https://hooks.example.org/****"
     assert isinstance(notice, SendNotification)
     assert notice.urls == ["mailtos://****"]
+    assert hook.payload == {"text": "plain", "auth": [{"api_key": MASK}], "tokens": MASK}
+    run = masked(RUN)
+    assert isinstance(run, RunDeployment)
+    assert run.parameters["db"] == {"password": MASK, "host": "db.example.org"}
+    assert run.job_variables["env"] == {"PGPASSWORD": MASK, "MY_TOKEN": None}
 
 
 @pytest.mark.parametrize(
@@ -61,6 +76,9 @@ def test_where_it_goes_is_shown():
         ("headers", CallWebhook(url="https://example.org/", headers={"Webhook-Id": "c"})),
         ("headers.X", CallWebhook(url="https://example.org/", headers={"X": "a\r\nY: b"})),
         ("headers.X", CallWebhook(url="https://example.org/", headers={"X": MASK})),
+        ("payload", CallWebhook(url="https://example.org/", payload=[{"token": MASK}])),
+        ("parameters", RunDeployment(deployment="f/d", parameters={"password": MASK})),
+        ("job_variables", RunDeployment(deployment="f/d", job_variables={"a": {"secret": MASK}})),
         ("timeout", CallWebhook(url="https://example.org/", timeout=0)),
         ("timeout", CallWebhook(url="https://example.org/", timeout=121)),
         ("urls", SendNotification(urls=[])),

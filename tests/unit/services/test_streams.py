@@ -5,21 +5,28 @@ from typing import Any
 
 import pytest
 
+from stoker.api.events import _messages, wanted
 from stoker.api.streams import ending_slow_readers
 from stoker.clock import SystemClock
+from stoker.domain.errors import Unavailable
+from stoker.services.events import feed as feed_module
 from stoker.services.events.feed import EventFeed
 
 
-async def parts():
-    while True:
-        yield b"part"
+async def parts(ended: list[bool] | None = None):
+    try:
+        while True:
+            yield b"part"
+    finally:
+        if ended is not None:
+            ended.append(True)
 
 
 def test_a_reader_that_takes_nothing_for_too_long_is_sent_away():
     ended: list[bool] = []
 
     async def stuck() -> None:
-        async for _ in ending_slow_readers(parts(), lambda: ended.append(True), 0.01):
+        async for _ in ending_slow_readers(parts(ended), 0.01):
             # No room on the connection.
             await asyncio.Event().wait()
 
@@ -37,7 +44,7 @@ def test_a_reader_that_takes_nothing_for_too_long_is_sent_away():
 def test_a_reader_that_reads_is_not():
     async def main() -> int:
         read = 0
-        stream = ending_slow_readers(parts(), lambda: None, 0.5)
+        stream = ending_slow_readers(parts(), 0.5)
         async for _ in stream:
             read += 1
             if read == 100:
@@ -78,3 +85,22 @@ def test_those_who_begin_to_follow_together_do_not_have_all_events_read():
 
     assert asyncio.run(main()) == [1000, 1000]
     assert store.read_after == []
+
+
+def test_a_stream_that_nobody_begins_to_read_takes_no_place(monkeypatch):
+    monkeypatch.setattr(feed_module, "MAX_FOLLOWERS", 1)
+
+    async def main() -> list[bytes]:
+        dispatcher: Any = Store()
+        feed = EventFeed(dispatcher, SystemClock())
+        for _ in range(3):
+            which = wanted(None, None, None, None, None, None, None, None)
+            stream = ending_slow_readers(_messages(feed, await feed.now(), which))
+        first = [await anext(stream)]
+        with pytest.raises(Unavailable, match="1 streams"):
+            await feed.now()
+        await stream.aclose()
+        await feed.now()
+        return first
+
+    assert asyncio.run(main()) == [b": stoker events\nid: 1000\n\n"]

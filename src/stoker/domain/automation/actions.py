@@ -9,10 +9,8 @@ from urllib.parse import urlsplit
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from stoker.domain.automation.hiding import MASK, hidden, secret_texts, was_hidden
 from stoker.domain.errors import Invalid
-
-MASK = "****"
-"""Stands for a secret wherever one would be shown."""
 
 MAX_TEMPLATE = 20_000
 """Characters of a template at the most."""
@@ -172,6 +170,9 @@ def check_action(place: str, action: Action) -> None:
         case RunDeployment():
             if not action.deployment:
                 raise Invalid(f"{place}.deployment: the name of a deployment, FLOW/NAME")
+            for name in ("parameters", "job_variables"):
+                if was_hidden(getattr(action, name)):
+                    raise Invalid(f"{place}.{name}: the secrets themselves, and not {MASK}")
         case _:
             pass
 
@@ -187,6 +188,8 @@ def _check_webhook(place: str, action: CallWebhook) -> None:
             raise Invalid(f"{place}.headers: {name} is set by Stoker itself")
         if value == MASK or not value.isprintable() or not value.isascii():
             raise Invalid(f"{place}.headers.{name}: printable ASCII, and not {MASK}")
+    if was_hidden(action.payload):
+        raise Invalid(f"{place}.payload: the secrets themselves, and not {MASK}")
     _check_timeout(place, action.timeout)
 
 
@@ -247,9 +250,16 @@ def masked(action: Action) -> Action:
                 url=_masked_url(action.url),
                 secret=None if action.secret is None else MASK,
                 headers=dict.fromkeys(action.headers, MASK),
+                payload=hidden(action.payload),
             )
         case SendNotification():
             return replace(action, urls=[_masked_address(url) for url in action.urls])
+        case RunDeployment():
+            return replace(
+                action,
+                parameters=hidden(action.parameters),
+                job_variables=hidden(action.job_variables),
+            )
         case _:
             return action
 
@@ -260,6 +270,9 @@ def secrets_of(action: Action) -> list[str]:
         case CallWebhook():
             rest = action.url.removeprefix(_masked_url(action.url).removesuffix(MASK))
             found = [action.secret or "", *action.headers.values(), rest]
+            found += secret_texts(action.payload)
+        case RunDeployment():
+            found = [*secret_texts(action.parameters), *secret_texts(action.job_variables)]
         case SendNotification():
             found = [url.partition("://")[2] for url in action.urls]
             found += [part for text in found for part in _parts(text)]

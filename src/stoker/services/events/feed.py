@@ -66,17 +66,29 @@ class EventFeed:
                 await self._read()
                 await self._clock.sleep(MIN_GAP)
 
+    async def now(self) -> int:
+        """Return the event after which there is nothing yet, for one who is about to follow.
+
+        Raises:
+            Unavailable: Too many follow already.
+        """
+        self._check_room()
+        return await self._horizon()
+
+    def _check_room(self) -> None:
+        if self._followers >= MAX_FOLLOWERS:
+            raise Unavailable(
+                f"{MAX_FOLLOWERS} streams of events are open on this server; close some, or read "
+                "GET /api/events"
+            )
+
     async def follow(self) -> int:
         """Begin to follow, and return the event after which there is nothing yet.
 
         Raises:
             Unavailable: Too many follow already.
         """
-        if self._followers >= MAX_FOLLOWERS:
-            raise Unavailable(
-                f"{MAX_FOLLOWERS} streams of events are open on this server; close some, or read "
-                "GET /api/events"
-            )
+        self._check_room()
         self._followers += 1
         try:
             horizon = await self._horizon()

@@ -48,8 +48,14 @@ class Metrics:
         self._claims = Counter("stoker_claims", "Runs that were given a slot.", registry=registry)
         self._starts = Histogram(
             "stoker_start_seconds",
-            "From submission to the first line of the user's code.",
+            "From a run's turn to the first line of the user's code.",
             ["start_class"],
+            buckets=STARTS,
+            registry=registry,
+        )
+        self._waits = Histogram(
+            "stoker_wait_seconds",
+            "From submission to a run's turn: behind limits, pauses and other runs.",
             buckets=STARTS,
             registry=registry,
         )
@@ -90,7 +96,9 @@ class Metrics:
         for anatomy in unit.started:
             if anatomy.seconds is not None:
                 start_class = anatomy.start_class or "unknown"
-                self._starts.labels(start_class).observe(max(0.0, anatomy.seconds))
+                waited = anatomy.waited or 0.0
+                self._waits.observe(waited)
+                self._starts.labels(start_class).observe(max(0.0, anatomy.seconds - waited))
         for jobs in unit.assigned.values():
             self._claims.inc(len(jobs))
 

@@ -2,7 +2,6 @@
 
 import copy
 import functools
-import threading
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from types import MethodType
@@ -25,8 +24,8 @@ from stoker.engine import blocking
 from stoker.engine.backends import NULL
 from stoker.engine.context import CURRENT, TAGS, FlowContext, MissingContext, TaskContext
 from stoker.engine.ending import ended, ended_later
-from stoker.engine.interrupts import RunCancelled, deliver, shielded
-from stoker.engine.machine import TaskAttempts, failed, task_steps
+from stoker.engine.interrupts import shielded
+from stoker.engine.machine import TaskAttempts, task_steps
 from stoker.engine.naming import NameMaker, made_name
 from stoker.engine.options import (
     Hook,
@@ -39,10 +38,9 @@ from stoker.engine.options import (
 )
 from stoker.engine.parameters import ParameterError, Signature
 from stoker.engine.retries import RetryDelay, retry_policy
-from stoker.engine.steps import Outcome, Steps
+from stoker.engine.steps import Steps
 
 if TYPE_CHECKING:
-    from stoker.engine.pool import TaskPool
     from stoker.futures import Future, FutureList
     from stoker.states import State
 
@@ -385,78 +383,16 @@ class Task(Generic[P, R_co]):
     def _submit(
         self, flow: FlowContext, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any
     ) -> "Future[Any]":
-        from contextvars import copy_context
-
-        from stoker.futures import Future, pending, queued_state
+        from stoker.engine.submitting import pool_of, submit
 
         refused = self.signature.refusal(args, kwargs)
         if refused is not None:
             raise refused
-        pool = _pool_of(flow)
+        pool = pool_of(flow)
         context = self._context(flow, args, kwargs)
-        future = Future[Any](context.id, context.name, queued_state(time.time()))
         wait_for = None if wait_for is None else list(wait_for)
         steps = self._steps(context, wait_for)
-        carried = copy_context()
-
-        def work() -> None:
-            future.finish(carried.run(_drive_submitted, self.is_async, steps, context, pool))
-
-        pool.expect()
-        upstream = pending(args, kwargs, wait_for)
-        left = len(upstream)
-        lock = threading.Lock()
-
-        def one_done(_: Any) -> None:
-            nonlocal left
-            with lock:
-                left -= 1
-                ready = not left
-            if ready:
-                pool.put(work)
-
-        if not left:
-            pool.put(work)
-        for other in upstream:
-            other.add_done_callback(one_done)
-        return future
-
-
-def _drive_submitted(
-    is_async: bool, steps: Steps, context: TaskContext, pool: "TaskPool"
-) -> Outcome:
-    try:
-        if pool.cancelled:
-            return _never_begun(steps, context)
-        if not is_async:
-            return blocking.drive(steps, context)
-        import asyncio
-
-        from stoker.engine import looping
-
-        return asyncio.run(looping.drive(steps, context))
-    except BaseException as error:
-        return failed(error, time.time())
-
-
-def _never_begun(steps: Steps, context: TaskContext) -> Outcome:
-    steps.close()
-    outcome = failed(RunCancelled("its flow ended before it began"), time.time())
-    reports = TaskAttempts(None, cast(Any, None), context).now(outcome.state)
-    deliver(context.flow.backend, context.flow.id, *reports)
-    return outcome
-
-
-def _pool_of(flow: FlowContext) -> "TaskPool":
-    pool = flow.pool
-    if pool is None:
-        runner = flow.task_runner
-        if runner is None:
-            from stoker.task_runners import ThreadPoolTaskRunner
-
-            runner = ThreadPoolTaskRunner()
-        pool = flow.pool = cast("TaskPool", runner.open())
-    return pool
+        return submit(steps, context, pool, (args, kwargs, wait_for), is_async=self.is_async)
 
 
 def _detached() -> FlowContext:

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from stoker.client.http import Api
 from stoker.domain.pools import WarmKnobs
 from stoker.testing import Gate, Harness, harness
+from stoker.testing.postgres import PostgresServer
 
 PROJECT = Path(__file__).parent / "project"
+QUICKLY = {"heartbeat": 0.5, "lease": 3.0, "sweep": 0.5}
 
 
 @pytest.fixture
@@ -75,3 +78,61 @@ def disk() -> Iterator[Callable[..., Disk]]:
     yield make
     for one in disks:
         one.unmount()
+
+
+class Pair:
+    """Two servers on homes of their own, each with a worker of a pool of its own."""
+
+    def __init__(self, folder: Path, database: str) -> None:
+        self.database = database
+        settings = {"database_url": database, **QUICKLY}
+        self.left = Harness(folder / "left", settings)
+        self.right = Harness(folder / "right", settings)
+        self.both = (self.left, self.right)
+        for one in self.both:
+            one.start_server()
+        # Whoever is with one goes on with the other.
+        addresses = (
+            {
+                "STOKER_API_URL": f"{self.left.url},{self.right.url}",
+            },
+            {"STOKER_API_URL": f"{self.right.url},{self.left.url}"},
+        )
+        for one, pool, environ in zip(self.both, ("left", "right"), addresses, strict=True):
+            one.environ.update(environ)
+            one.create_pool(pool)
+            one.start_worker(pool)
+            one.deploy(PROJECT / "spread.py", name=pool, pool=pool)
+
+    def api(self) -> Api:
+        """A client of both."""
+        return Api(f"{self.left.url},{self.right.url}")
+
+    def close(self) -> None:
+        """End all; a server that was killed has been started again by then."""
+        for one in self.both:
+            one.close()
+
+
+@pytest.fixture
+def pair(tmp_path: Path, postgres_url: str) -> Iterator[Pair]:
+    """Two servers that a test may break; one that was killed has to run again at its end."""
+    made = Pair(tmp_path, postgres_url)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture(scope="module")
+def shared_pair(
+    tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresServer
+) -> Iterator[Pair]:
+    """Two servers that the tests of a file share; none of them ends one."""
+    url = postgres_server.create_database()
+    made = Pair(tmp_path_factory.mktemp("pair"), url)
+    try:
+        yield made
+    finally:
+        made.close()
+        postgres_server.drop_database(url.rpartition("/")[2])

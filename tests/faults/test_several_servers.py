@@ -1,9 +1,10 @@
-"""Two servers on one Postgres, workers and hosts with either: what one does the other knows."""
+"""Two servers on one Postgres, workers and hosts with either: one of them is killed, or stopped."""
 
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,58 +14,10 @@ from stoker.domain.runs import FlowRun
 from stoker.domain.states import StateType
 from stoker.testing import Gate, Harness
 
-FLOWS = Path(__file__).parent / "project" / "spread.py"
-QUICKLY = {"heartbeat": 0.5, "lease": 3.0, "sweep": 0.5}
+Pair = Any
+"""Two servers, each with a worker of a pool of its own; see conftest.py."""
 TAKEOVER = 10.0
 """Seconds that it may take until another server leads, at any setting."""
-
-
-class Pair:
-    """Two servers on homes of their own, each with a worker of a pool of its own."""
-
-    def __init__(self, folder: Path, database: str) -> None:
-        settings = {"database_url": database, **QUICKLY}
-        self.left = Harness(folder / "left", settings)
-        self.right = Harness(folder / "right", settings)
-        self.both = (self.left, self.right)
-        for one in self.both:
-            one.start_server()
-        # Whoever is with one goes on with the other.
-        addresses = (
-            {
-                "STOKER_API_URL": f"{self.left.url},{self.right.url}",
-            },
-            {"STOKER_API_URL": f"{self.right.url},{self.left.url}"},
-        )
-        for one, pool, environ in zip(self.both, ("left", "right"), addresses, strict=True):
-            one.environ.update(environ)
-            one.create_pool(pool)
-            one.start_worker(pool)
-            one.deploy(FLOWS, name=pool, pool=pool)
-
-    def api(self) -> Api:
-        """A client of both."""
-        return Api(f"{self.left.url},{self.right.url}")
-
-    def close(self) -> None:
-        """End all; a server that was killed has been started again by then."""
-        for one in self.both:
-            one.close()
-
-
-@pytest.fixture
-def pair(tmp_path: Path, postgres_url: str) -> Iterator[Pair]:
-    made = Pair(tmp_path, postgres_url)
-    try:
-        yield made
-    finally:
-        made.close()
-
-
-@pytest.fixture
-def gate() -> Iterator[Gate]:
-    with Gate() as opened:
-        yield opened
 
 
 def until(found: Callable[[], bool], seconds: float = 20.0) -> float:
@@ -74,38 +27,6 @@ def until(found: Callable[[], bool], seconds: float = 20.0) -> float:
         assert time.monotonic() - began < seconds
         time.sleep(0.02)
     return time.monotonic() - began
-
-
-def test_what_one_server_is_asked_for_the_hosts_of_the_other_do(pair: Pair, gate: Gate):
-    # Posted to the server that does not hold the host.
-    assert pair.left.value("quick/right", {"n": 1}) == 1
-    assert pair.right.value("quick/left", {"n": 2}) == 2
-
-    # A wait that spans both, held by the server of the run that waits.
-    parent = pair.right.start("waiter/left", {"child": "held/right", "gate": gate.path})
-    gate.wait().release("done")
-    assert pair.right.wait(parent).state.type is StateType.COMPLETED
-
-    # Its log, followed at the other server.
-    run = pair.left.start("talker/right", {"gate": gate.path})
-    for line in range(3):
-        arrival = gate.wait()
-        pair.left.await_log(run, lambda one, line=line: one.message == f"line {line}", 10.0)
-        arrival.release()
-    pair.left.wait(run)
-
-    # Cancelled at the other server.
-    run = pair.left.start("held/right", {"gate": gate.path})
-    gate.wait()
-    asked = time.monotonic()
-    pair.left.api.cancel_run(run.id)
-    assert pair.left.wait(run, 10.0).state.type is StateType.CANCELLED
-    assert time.monotonic() - asked < 5.0
-
-    # What either says of a pool.
-    for one in pair.both:
-        assert [len(one.api.pool(pool).workers) for pool in ("left", "right")] == [1, 1]
-        assert one.api.pool("right").zygotes
 
 
 @pytest.mark.parametrize("victim", [0, 1])

@@ -3,7 +3,8 @@
 import time
 from pathlib import Path
 
-from stoker import flow, get_run_logger, run_deployment
+from stoker import flow, get_run_logger, run_deployment, task
+from stoker.concurrency import concurrency
 from stoker.testing import arrive
 
 
@@ -37,3 +38,21 @@ def talker(gate: str) -> None:
     for line in range(3):
         get_run_logger().info("line %d", line)
         arrive(gate, line)
+
+
+@flow
+def slot(gate: str, limit: str) -> None:
+    """Hold a slot of a limit with a name, at a gate."""
+    with concurrency(limit):
+        arrive(gate, "slot")
+
+
+@task(tags=["spread"])
+def tagged(gate: str) -> None:
+    arrive(gate, "slot")
+
+
+@flow
+def tagging(gate: str) -> None:
+    """Hold a slot of a tag's limit, at a gate."""
+    tagged(gate)

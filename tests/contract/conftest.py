@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 
 from stoker.ports.store import Store
+from stoker.storage import queries, versions
+from stoker.storage.postgres import dialect
 from stoker.storage.postgres.store import PostgresStore
 from stoker.storage.sqlite.store import SqliteStore
+from stoker.storage.versions import compatible_from
 from stoker.testing.memory import MemoryStore
 from stoker.testing.memory.tables import Tables
 from stoker.testing.postgres import PostgresServer
@@ -65,3 +68,24 @@ def two_stores() -> Iterator[Make]:
     """Makes two empty stores for the state machine: in memory, and on SQLite."""
     with two_empty_stores() as make:
         yield make
+
+
+@pytest.fixture
+def knows(monkeypatch):
+    """Have Stoker know further migrations than it does, or none of them."""
+    real = queries.migrations
+
+    def know(*further: str) -> None:
+        def known(dialect: str = "") -> list[str]:
+            return [*real(dialect), *further]
+
+        compatible_from.cache_clear()
+        dialect.steps.cache_clear()
+        for module in (queries, versions, dialect):
+            monkeypatch.setattr(module, "migrations", known)
+        monkeypatch.setattr("stoker.storage.sqlite.schema.migrations", known)
+
+    yield know
+    monkeypatch.undo()
+    compatible_from.cache_clear()
+    dialect.steps.cache_clear()

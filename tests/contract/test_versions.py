@@ -7,32 +7,10 @@ import pytest
 
 from stoker.domain.errors import Conflict
 from stoker.ports.store import Store
-from stoker.storage import queries, versions
-from stoker.storage.postgres import dialect
-from stoker.storage.versions import BREAKS, compatible_from
+from stoker.storage import queries
+from stoker.storage.versions import BREAKS
 
 ADDS = "ALTER TABLE flow_runs ADD COLUMN mood TEXT;\nCREATE TABLE moods (name TEXT PRIMARY KEY);\n"
-
-
-@pytest.fixture
-def knows(monkeypatch):
-    """Have Stoker know further migrations than it does, or none of them."""
-    real = queries.migrations
-
-    def know(*further: str) -> None:
-        def known(dialect: str = "") -> list[str]:
-            return [*real(dialect), *further]
-
-        compatible_from.cache_clear()
-        dialect.steps.cache_clear()
-        for module in (queries, versions, dialect):
-            monkeypatch.setattr(module, "migrations", known)
-        monkeypatch.setattr("stoker.storage.sqlite.schema.migrations", known)
-
-    yield know
-    monkeypatch.undo()
-    compatible_from.cache_clear()
-    dialect.steps.cache_clear()
 
 
 def works(store: Store) -> None:

@@ -84,10 +84,11 @@ def test_slots_are_given_over_both_servers(
             found = limit_of(one, kind, name, waiting=left)
             assert (found.in_use, len(found.holders)) == (LIMIT, LIMIT)
         released = time.monotonic()
-        inside.pop(0).release()
+        # Whose turn it is then is a run of the other server.
+        inside.pop().release()
         inside.append(gate.wait())
         took += time.monotonic() - released
-    assert took < (len(runs) - LIMIT) * POLLED / 2, "they are found, not woken"
+    assert took < (len(runs) - LIMIT) * POLLED / 4, "they are found, not woken"
     gate.open()
     for one, run in runs:
         assert one.wait(run).state.type is StateType.COMPLETED

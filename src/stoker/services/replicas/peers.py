@@ -174,7 +174,11 @@ class Peers:
         """Hear the others, and look at everything now and then, for ever."""
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
-            self._store.subscribe(self._arrived)
+            # It waits for the database, while which this server has other things to do.
+            await asyncio.to_thread(self._store.subscribe, self._arrived)
+            if self._members.others:
+                # What they told meanwhile nobody has heard.
+                self.look()
         while True:
             await self._clock.sleep(SLOW_POLL)
             if self._members.others:

@@ -17,6 +17,7 @@ from stoker.storage.postgres.problems import unusable
 from stoker.storage.postgres.schema import prepare, version_of
 from stoker.storage.postgres.schema import upgrade as migrate
 from stoker.storage.sqlite import schema as files
+from stoker.storage.versions import need_compatible
 
 AT_ONCE = 1000
 """Rows that are fetched at a time."""
@@ -51,11 +52,7 @@ def check(url: str, clock: Clock) -> Check:
 def _check(connection: Connection, url: str, clock: Clock) -> Check:
     before = clock.now()
     there = _one(connection, "SELECT extract(epoch FROM clock_timestamp())::float8")
-    found = version_of(connection)
-    if found is None:
-        raise Unavailable(
-            f"the database {masked(url)} has no tables of Stoker; run `stoker database upgrade`"
-        )
+    found = _need_tables(connection, url)
     check = Check(
         database=masked(url),
         version=f"Postgres {_one(connection, 'SHOW server_version')}",
@@ -74,6 +71,16 @@ def _check(connection: Connection, url: str, clock: Clock) -> Check:
             "the indexes were not looked at: that takes `CREATE EXTENSION amcheck` in the database"
         )
     return check
+
+
+def _need_tables(connection: Connection, url: str) -> tuple[int, int]:
+    """The schema that is there, and the oldest that is compatible."""
+    found = version_of(connection)
+    if found is None:
+        raise Unavailable(
+            f"the database {masked(url)} has no tables of Stoker; run `stoker database upgrade`"
+        )
+    return found
 
 
 def _check_indexes(connection: Connection, check: Check) -> None:
@@ -99,10 +106,17 @@ def backup(url: str, file: Path) -> None:
         Unavailable: The database cannot be read, or the file not written.
         Conflict: The file is there already, or a newer Stoker wrote the database.
     """
-    connection = prepare(url)
+    connection = connect(url)
     try:
+        # Neither by its name nor by its patience one of the servers: these end transactions of
+        # each other that stand still, and it stands still while its file is written.
+        connection.execute("SET application_name = 'stoker backup'")
+        connection.execute("SET idle_in_transaction_session_timeout = 0")
+        version, compatible = _need_tables(connection, url)
+        need_compatible(masked(url), version, compatible, "name another database")
         with new_backup(file) as part:
-            target = files.prepare(part, synchronous="OFF")
+            # As the database is: it is looked at, not brought up to date.
+            target = files.prepare(part, synchronous="OFF", version=version)
             try:
                 connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 target.execute("BEGIN")

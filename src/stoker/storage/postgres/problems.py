@@ -66,6 +66,9 @@ LASTING = {
     "certificate verify failed": (
         "its certificate is not to be trusted; set sslrootcert in STOKER_DATABASE_URL"
     ),
+    "does not match host name": (
+        "its certificate is of another host; name that one in STOKER_DATABASE_URL"
+    ),
     "server does not support SSL": (
         "it takes no TLS, and sslmode in STOKER_DATABASE_URL asks for it"
     ),

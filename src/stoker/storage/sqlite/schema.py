@@ -60,8 +60,10 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
 
 
-def prepare(path: Path, *, synchronous: str = "FULL") -> sqlite3.Connection:
-    """Open a database, made or brought up to date as needed.
+def prepare(
+    path: Path, *, synchronous: str = "FULL", version: int | None = None
+) -> sqlite3.Connection:
+    """Open a database, made or brought up to date as needed; only up to ``version``, if given.
 
     Raises:
         Unavailable: Its folder cannot be made, it lies on a network file system, or it cannot be
@@ -73,7 +75,7 @@ def prepare(path: Path, *, synchronous: str = "FULL") -> sqlite3.Connection:
     _make_private(path)
     connection = connect(path, synchronous=synchronous)
     try:
-        _bring_up_to_date(connection, path)
+        _bring_up_to_date(connection, path, migrations()[:version])
     except BaseException as error:
         # Closing undoes what is not committed.
         connection.close()
@@ -83,8 +85,7 @@ def prepare(path: Path, *, synchronous: str = "FULL") -> sqlite3.Connection:
     return connection
 
 
-def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
-    steps = migrations()
+def _bring_up_to_date(connection: sqlite3.Connection, path: Path, steps: list[str]) -> None:
     connection.execute("BEGIN IMMEDIATE")
     present: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if present > len(steps):

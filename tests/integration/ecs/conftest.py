@@ -1,6 +1,5 @@
 """The emulator, served, with real boto3 in front of it."""
 
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -55,14 +54,6 @@ class Account:
         assert answer["failures"] == []
         return [task["taskArn"] for task in answer["tasks"]]
 
-    def until(self, holds: Callable[[], Any], seconds: float = 15.0) -> Any:
-        """What is asked for, once it is true: the emulator tells nobody, as AWS tells nobody."""
-        deadline = time.monotonic() + seconds
-        while not (found := holds()):
-            assert time.monotonic() < deadline, "it did not happen in time"
-            time.sleep(0.01)
-        return found
-
     def task(self, arn: str) -> Any:
         """The task as it is."""
         [task] = self.ecs.describe_tasks(tasks=[arn])["tasks"]
@@ -70,7 +61,9 @@ class Account:
 
     def await_status(self, arn: str, status: str) -> Any:
         """The task, once it has a status."""
-        return self.until(lambda: (task := self.task(arn))["lastStatus"] == status and task)
+        return self.emulator.until(
+            lambda: (task := self.task(arn))["lastStatus"] == status and task
+        )
 
     def lines(self, arn: str) -> list[str]:
         """What the task's container wrote to CloudWatch Logs."""
@@ -83,7 +76,7 @@ class Account:
 
     def await_line(self, arn: str, line: str) -> None:
         """Return once the task has written a line."""
-        self.until(lambda: line in self.emulator.ecs.lines(arn))
+        self.emulator.until(lambda: line in self.emulator.ecs.lines(arn))
 
 
 @pytest.fixture

@@ -206,14 +206,14 @@ def test_a_task_protects_itself_from_scale_in(account):
         networkConfiguration=network,
         desiredCount=1,
     )
-    [arn] = account.until(lambda: account.ecs.list_tasks(serviceName="s")["taskArns"])
+    [arn] = account.emulator.until(lambda: account.ecs.list_tasks(serviceName="s")["taskArns"])
     account.await_line(arn, "protected")
     before, after = (json.loads(line)["protection"] for line in account.lines(arn)[:2])
     assert before == {"ProtectionEnabled": False, "TaskArn": arn}
     assert after["ProtectionEnabled"]
     assert after["ExpirationDate"].endswith("Z")
     account.ecs.update_service(service="s", desiredCount=0)
-    account.until(lambda: "number of protected tasks" in said(account))
+    account.emulator.until(lambda: "number of protected tasks" in said(account))
     assert account.task(arn)["desiredStatus"] == "RUNNING"
     account.ecs.update_task_protection(cluster="default", tasks=[arn], protectionEnabled=False)
     account.await_status(arn, "STOPPED")
@@ -240,4 +240,4 @@ def test_many_callers_at_once_launch_each_once(emulate: Callable[..., Any]):
         launched = list(pool.map(lambda n: account.run(clientToken=f"t{n // 2}"), range(64)))
     assert len({arn for [arn] in launched}) == 32
     assert launched[::2] == launched[1::2]
-    account.until(lambda: len(account.emulator.ecs.tasks("RUNNING")) == 32)
+    account.emulator.until(lambda: len(account.emulator.ecs.tasks("RUNNING")) == 32)

@@ -7,7 +7,7 @@ from functools import lru_cache
 from importlib import import_module
 from threading import Event, Thread
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from stoker.testing.ecs.aws import Moto
 from stoker.testing.ecs.calls import Calls
@@ -18,6 +18,8 @@ from stoker.testing.ecs.model.world import EcsSettings
 from stoker.testing.ecs.processes import ProcessRunner
 from stoker.testing.ecs.runners import Runner
 from stoker.testing.ecs.server import EcsServer
+
+T = TypeVar("T")
 
 
 @lru_cache(maxsize=8)
@@ -158,6 +160,30 @@ class EcsEmulator:
         moto = self._moto if service not in ("ecs", "logs") else None
         url = moto.url if moto is not None else self.endpoint_url
         return _session(self.settings.region).client(service, endpoint_url=url, **options)
+
+    def until(self, holds: Callable[[], T], timeout: float = 20.0) -> T:
+        """What a function answers, once that is true: AWS tells nobody of its changes.
+
+        Args:
+            holds: Asked every hundredth of a second.
+            timeout: Seconds.
+
+        Raises:
+            AssertionError: The time has passed. It says which tasks there are, why they stopped,
+                and what they wrote last.
+        """
+        deadline = time.monotonic() + timeout
+        while not (found := holds()):
+            assert time.monotonic() < deadline, f"not in {timeout:g} s; tasks:\n{self._tasks()}"
+            time.sleep(0.01)
+        return found
+
+    def _tasks(self) -> str:
+        return "\n".join(
+            f"{task.arn} {task.status} {task.stopped_reason or ''}"
+            + "".join(f"\n    {line}" for line in self.ecs.lines(task.arn)[-10:])
+            for task in self.ecs.tasks()
+        )
 
     def _drive(self) -> None:
         """Let happen what is due, when it is due."""

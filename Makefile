@@ -25,7 +25,8 @@ bench: setup ## run every benchmark, one JSON object each
 
 chaos: setup ## break a whole Stoker 1,000 times on each database, and check what must hold
 	@failed=; for database in sqlite postgres; do \
-		$(bin)/python -m stoker.testing.chaos --db $$database --faults 1000 --json || \
+		timeout 2400 $(bin)/python -m stoker.testing.chaos --db $$database --faults 1000 \
+			--pace 0.6 --json || \
 			failed="$$failed $$database"; \
 	done; \
 	if [ -n "$$failed" ]; then echo "failed:$$failed" >&2; exit 1; fi

@@ -293,3 +293,4 @@ def test_the_last_occurrence_of_an_active_schedule_is_expected() -> None:
     assert instants(10.0, 10.0, 39.9, [10.0, 20.0]) == [10.0, 20.0, 30.0]
     assert instants(10.0, 10.0, 15.0, [10.0, 20.0]) == [10.0, 20.0], "a clock was ahead"
     assert instants(10.0, 10.0, 15.0, []) == [10.0], "although it never fired"
+    assert len(instants(0.1, 0.1, 0.3 - 1e-12, [])) == 3, "0.3 less a rounding error is 0.3"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from stoker.domain.states import TERMINAL, StateType
-from stoker.testing.chaos.history import History, Violation
+from stoker.testing.chaos.history import Entry, History, Violation
 
 GOES_ON = frozenset({StateType.RUNNING, StateType.SCHEDULED})
 """What a paused or suspended run is after it was resumed."""
@@ -58,9 +58,13 @@ def check_holds(history: History) -> Iterator[Violation]:
                 run=run_id,
                 evidence={"acknowledged": count, "states": states},
             )
+    suspended = {still.run for still in history.stills}
+    lines: dict[str, list[Entry]] = defaultdict(list)
+    for entry in history.ledger:
+        if entry.run in suspended:
+            lines[entry.run].append(entry)
     for still in history.stills:
-        lines = [one for one in history.ledger if one.run == still.run]
-        during = [one for one in lines if still.begin < one.at < still.end]
+        during = [one for one in lines[still.run] if still.begin < one.at < still.end]
         if during:
             yield Violation(
                 rule="a run executes although it is suspended",

@@ -193,5 +193,6 @@ def instants(first: float, interval: float, until: float, fired: list[float]) ->
         >>> instants(10.0, 5.0, 21.0, [10.0])
         [10.0, 15.0, 20.0]
     """
-    last = max([until, *fired])
-    return [first + number * interval for number in range(int((last - first) // interval) + 1)]
+    # The last one counts, whatever the last digits of sums of floats are.
+    passed = max([until, *fired]) - first + interval / 1000
+    return [first + number * interval for number in range(int(passed // interval) + 1)]

@@ -4,14 +4,21 @@ import random
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from stoker.client.http import Api
 from stoker.domain.errors import Conflict, StokerError, Unavailable
 from stoker.testing.chaos.history import Still
 from stoker.testing.chaos.sampler import boot_time
 
-PERIOD = 0.5
+PERIOD = 0.3
 """Seconds from one to the next, in the mean."""
+
+OFFERED = 60
+"""Runs of which one is chosen: the last ones."""
+
+QUEUED = 0.1
+"""Chance that a run is held that may not execute yet."""
 
 SUSPENDING = 5.0
 """Seconds in which a run is seen to be suspended, or counts as never seen so."""
@@ -23,6 +30,7 @@ class Holder:
 
     Args:
         api: Gives a client of one server or another.
+        running: Gives the runs that execute now.
         stop: Ends it.
         seed: Decides what it does.
         surprise: Is told of answers that nobody should get.
@@ -37,15 +45,17 @@ class Holder:
     def __init__(
         self,
         api: Callable[[random.Random], Api],
+        running: Callable[[], set[str]],
         stop: threading.Event,
         seed: int,
         surprise: Callable[[str, StokerError], None],
     ) -> None:
         self._api = api
+        self._running = running
         self._stop = stop
         self._surprise = surprise
         self._choose = random.Random(f"{seed}-hold")
-        self._offered: deque[str] = deque(maxlen=3)
+        self._offered: deque[str] = deque(maxlen=OFFERED)
         self.calm = threading.Event()
         self.held: set[str] = set()
         self.resumed: dict[str, int] = {}
@@ -59,8 +69,18 @@ class Holder:
     def run(self) -> None:
         """Hold runs up until it is ended."""
         while not self._stop.wait(self._choose.expovariate(1 / PERIOD)):
-            if self._offered and not self.calm.is_set():
-                self._hold(self._offered.pop())
+            run_id = None if self.calm.is_set() else self._chosen()
+            if run_id is not None:
+                with suppress(ValueError):
+                    self._offered.remove(run_id)
+                self._hold(run_id)
+
+    def _chosen(self) -> str | None:
+        offered = list(self._offered)
+        if self._choose.random() >= QUEUED:
+            running = self._running()
+            offered = [run_id for run_id in offered if run_id in running]
+        return self._choose.choice(offered) if offered else None
 
     def _hold(self, run_id: str) -> None:
         suspend = self._choose.random() < 0.5

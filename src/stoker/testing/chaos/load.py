@@ -81,7 +81,7 @@ class Load:
         self.cancels: set[str] = set()
         self.registers: dict[str, Register] = {}
         self.surprises: list[Violation] = []
-        self.holder = Holder(self._api, self._stop, seed, self._surprise)
+        self.holder = Holder(self._api, self._executing, self._stop, seed, self._surprise)
         loops = (self._submit, self._submit, self._cancel, self._write, self._hold)
         self._threads = [
             threading.Thread(target=loop, args=(number,), name=f"load-{number}", daemon=True)
@@ -114,6 +114,9 @@ class Load:
 
     def _api(self, choose: random.Random) -> Api:
         return choose.choice(self._cluster.apis)
+
+    def _executing(self) -> set[str]:
+        return self._sampler.runs_in(StateType.RUNNING)
 
     def _surprise(self, what: str, error: StokerError) -> None:
         self.surprises.append(

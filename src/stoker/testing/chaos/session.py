@@ -180,7 +180,10 @@ class Session:
         )
         self._load.holder.calm.set()
         for fault in singles.run(rounds(self._order.faults)):
-            say(f"{fault.begin:.2f} {fault.kind}, alone: {fault.target}")
+            spans = timing.recoveries([fault], self._sampler, [fault.kind])
+            spans += timing.takeovers([fault], self._sampler)
+            took = ", ".join(f"{end - begin:.2f} s" for begin, end in spans) or "unknown"
+            say(f"{fault.begin:.2f} {fault.kind}, alone: {fault.target}; until it went on: {took}")
         self._load.holder.calm.clear()
 
     def _break(self) -> None:

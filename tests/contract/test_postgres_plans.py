@@ -96,13 +96,14 @@ ALL = {
     "parent": None,
 }
 
-LISTS: list[dict[str, Any]] = [
-    {},
-    {"before": "r5"},
-    {"states": '["RUNNING"]'},
-    {"deployment": "f/d5"},
-    {"pool": "p5"},
-    {"parent": "r5"},
+LISTS: list[tuple[str, dict[str, Any]]] = [
+    ("flow_runs", {}),
+    ("flow_runs", {"before": "r5"}),
+    ("flow_runs", {"states": '["RUNNING"]'}),
+    ("flow_runs", {"pool": "p5"}),
+    ("flow_runs_of_deployment", {"deployment": "f/d5"}),
+    ("flow_runs_of_deployment", {"deployment": "f/d5", "before": "r5"}),
+    ("flow_runs_of_parent", {"parent": "r5"}),
 ]
 """Filters of the list of runs."""
 
@@ -135,10 +136,10 @@ def test_a_hot_query_reads_no_large_table_from_end_to_end(filled, name):
     assert not scanned(filled, name, ARGUMENTS[name]) & LARGE
 
 
-@pytest.mark.parametrize("which", LISTS, ids=json.dumps)
-def test_a_list_of_runs_reads_no_more_than_it_shows(filled, which):
+@pytest.mark.parametrize(("name", "which"), LISTS, ids=json.dumps)
+def test_a_list_of_runs_reads_no_more_than_it_shows(filled, name, which):
     values = {**ALL, **which, "limit": 50}
-    assert not scanned(filled, "flow_runs", values) & LARGE
+    assert not scanned(filled, name, values) & LARGE
 
 
 def test_a_query_that_reads_a_table_whole_is_found(filled):

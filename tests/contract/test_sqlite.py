@@ -242,6 +242,26 @@ def test_a_hot_query_reads_no_large_table_from_end_to_end(filled, name):
         assert not [step for step in plan if "TEMP B-TREE" in step], "the index has the order"
 
 
+LISTS = {
+    "flow_runs": "SEARCH flow_runs USING INDEX sqlite_autoindex_flow_runs_1 (id<?)",
+    "flow_runs_of_deployment": (
+        "SEARCH flow_runs USING INDEX flow_runs_of_deployment (deployment=? AND id<?)"
+    ),
+    "flow_runs_of_parent": "SEARCH flow_runs USING INDEX flow_runs_parent (parent_run_id=?)",
+}
+"""How each list of runs finds its first one."""
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_of_runs_reads_no_more_than_it_shows(filled, name):
+    statement = queries()[name]
+    values = dict.fromkeys(_names(statement), "1")
+    plan = [row[3] for row in filled.execute(f"EXPLAIN QUERY PLAN {statement}", values)]
+    assert plan[0] == LISTS[name]
+    if name != "flow_runs_of_parent":
+        assert not [step for step in plan if "TEMP B-TREE" in step], "the index has the order"
+
+
 def _names(statement: str) -> list[str]:
     words = statement.replace(",", " ").replace("(", " ").replace(")", " ").split()
     return [word[1:] for word in words if word.startswith(":")]

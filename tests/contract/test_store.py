@@ -178,6 +178,9 @@ def test_runs_are_listed_newest_first_by_page_and_filter(shop):
     assert shop.found(pool="other") == ["2"]
     assert shop.found(parent="1") == ["4", "3"]
     assert shop.found(parent="1", states=[S.RUNNING], deployment="f/a") == ["4"]
+    assert shop.found(deployment="f/a", before="4", states=[S.RUNNING, S.FAILED]) == ["1"]
+    assert shop.found(deployment="f/a", pool="other") == []
+    assert shop.found(parent="1", states=[S.FAILED], flow="g", before="4") == ["3"]
 
 
 def test_open_runs_in_a_process_are_found_at_any_depth(shop):

@@ -40,8 +40,14 @@ class Runs(Statements):
         return {row[28]: rows.run_of(row) for row in found}
 
     def flow_runs(self, which: RunFilter) -> list[FlowRun]:
+        # One query with all filters would let SQLite use no index, whichever are given.
+        query = "flow_runs"
+        if which.deployment is not None:
+            query = "flow_runs_of_deployment"
+        elif which.parent is not None:
+            query = "flow_runs_of_parent"
         found = self._do(
-            "flow_runs",
+            query,
             {
                 "states": to_text(list(which.states)) if which.states else None,
                 "deployment": which.deployment,

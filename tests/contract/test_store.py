@@ -540,6 +540,13 @@ def test_groups_are_counted_up_to_a_number(shop):
     assert [run.lane for run in shop.read(lambda records: records.queued_lanes("p"))] == ["l"]
 
 
+def test_a_group_without_runs_hides_no_lane(shop):
+    shop.put(a_run("1", deployment_id="d"), a_run("2", deployment_id="e"))
+    shop.apply(a_change("1", 0, S.CANCELLED))
+    found = shop.read(lambda records: records.queued_lanes("p"))
+    assert [run.id for run in found] == ["2"], "the group of the other is there yet"
+
+
 def test_of_nested_runs_the_first_of_each_kind_are_read(shop):
     shop.put(
         *[a_run(f"a{n}", deployment_id="a") for n in range(5)],

@@ -162,12 +162,12 @@ class Queues(Room):
         return min(most, sum(len(self._queued(*key)) for key in groups))
 
     def queued_lanes(self, pool: str) -> list[FlowRun]:
-        first: dict[str, GroupKey] = {}
-        for key in self._tables.groups:
-            if key[0] == pool:
-                known = first.get(key[1], key)
-                first[key[1]] = min(known, key, key=lambda one: one[2:])
-        return copies(run for key in first.values() for run in self._queued(*key)[:1])
+        first: dict[str, FlowRun] = {}
+        for key in sorted(self._tables.groups, key=lambda one: one[2:]):
+            for run in self._queued(*key)[:1]:
+                if key[0] == pool:
+                    first.setdefault(key[1], run)
+        return copies(first.values())
 
     def mark_late(
         self, sources: Sequence[StateType], before: float, state: StateRecord, limit: int

@@ -168,6 +168,32 @@ def test_one_line_serves_and_a_signal_ends_all(
     leaves_nothing(home, processes)
 
 
+def test_it_serves_from_postgres(
+    run_script: Callable[..., Program], home: Harness, postgres_url: str
+) -> None:
+    home.environ["STOKER_DATABASE_URL"] = postgres_url
+    program = run_script("one")
+    assert is_hot(home, "hello/first")[:2] == ["Ada", 1]
+    assert home.api.health().database.startswith("postgresql://stoker:***@")
+    processes = home.processes()
+    program.send(signal.SIGINT)
+    assert program.process.wait(20) == 0
+    assert await_ends(processes, 5.0) == []
+    assert [file.name for file in home.home.rglob("stoker.db")] == []
+
+    # `stoker up` goes on with what is stored there.
+    up = home.program("up", "--port", "0")
+    up.await_output("Stop with Ctrl-C.")
+    home.await_server(up)
+    assert home.api.deployment("hello/first").name == "first"
+    home.deploy(Path(home.home.parent / "flows.py"), "hello", name="up")
+    assert result_of(home.run("hello/up"))[0] == "world"
+    processes = home.processes()
+    up.send(signal.SIGINT)
+    assert up.process.wait(20) == 0
+    assert await_ends(processes, 5.0) == []
+
+
 def test_a_drain_lets_runs_end_and_a_second_signal_does_not(
     run_script: Callable[..., Program], home: Harness, gate: Gate
 ) -> None:

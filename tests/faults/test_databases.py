@@ -3,13 +3,16 @@
 import json
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from stoker.domain.errors import StokerError
+from stoker.domain.errors import StokerError, Unavailable
 from stoker.domain.pools import WarmKnobs
 from stoker.domain.requests import StartRun
 from stoker.domain.states import ACTIVE, StateType
@@ -119,6 +122,39 @@ def test_runs_go_on_when_postgres_is_killed_and_restarted(own, tmp_path):
     finally:
         store.close()
     assert set(stream.accepted) <= states.keys()
+
+
+def ask(stoker: Harness, path: str) -> tuple[int, Any]:
+    try:
+        with urllib.request.urlopen(stoker.url + path, timeout=20) as answer:
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read())
+
+
+def test_a_server_lives_without_its_postgres_and_says_that_it_is_not_ready(own, tmp_path):
+    def until(status: int) -> Any:
+        deadline = time.monotonic() + 30
+        while (found := ask(stoker, "/api/ready"))[0] != status:
+            assert time.monotonic() < deadline, found
+            assert ask(stoker, "/api/health")[0] == 200
+        return found[1]
+
+    settings = {"database_url": own.create_database()}
+    with harness(tmp_path / "home", pool=None, settings=settings) as stoker:
+        assert until(200) == {"ready": True, "problems": []}
+        own.stop()
+        try:
+            problems = until(503)["problems"]
+            assert "the database has taken no write for 3 s" in problems
+            assert own.password not in str(problems)
+            # What is asked meanwhile is refused in one line, and can be asked again.
+            with pytest.raises(Unavailable, match="nothing listens there; start Postgres"):
+                stoker.create_pool("p")
+        finally:
+            own.start()
+        assert until(200) == {"ready": True, "problems": []}
+        assert stoker.create_pool("p").name == "p"
 
 
 @pytest.mark.parametrize(("kind", "into"), [("sqlite", "postgres"), ("postgres", "sqlite")])

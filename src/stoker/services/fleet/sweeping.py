@@ -53,7 +53,7 @@ def sweep(unit: Unit, rules: SweepRules) -> list[Host]:
         if not host.pool:
             _script(unit, host, rules)
         elif host.state is HostState.REQUESTED:
-            if host.worker_id not in rules.workers and _overdue(unit, host.requested, rules):
+            if _overdue(unit, host.requested, rules) and not _hears(unit, host.worker_id, rules):
                 lost(unit, host.id, "no worker launched it")
         elif host.state is HostState.LAUNCHED:
             if _overdue(unit, host.launched or host.requested, rules):
@@ -72,6 +72,14 @@ def _is_gone(unit: Unit, worker: Worker, rules: SweepRules) -> bool:
     if dead is not None:
         return dead
     return max(worker.last_seen, rules.up_since) + rules.lease < unit.now
+
+
+def _hears(unit: Unit, worker_id: str | None, rules: SweepRules) -> bool:
+    """Whether a worker gets what is ordered: its socket may look open and lead nowhere."""
+    if worker_id is None or worker_id not in rules.workers:
+        return False
+    seen = [one.last_seen for one in unit.records.workers() if one.id == worker_id]
+    return max([rules.up_since, *seen]) + rules.lease >= unit.now
 
 
 def _overdue(unit: Unit, since: float, rules: SweepRules) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 
 from stoker.domain.errors import Unavailable
 from stoker.domain.hosts import Host, HostState, ProcessIdentity
@@ -144,11 +145,34 @@ def test_a_server_that_was_down_grants_a_full_term(world):
     assert world.state(run) is StateType.CRASHED
 
 
+def seen(world, at: float) -> None:
+    """The last word of the worker was then."""
+
+    def work(unit) -> None:
+        (worker,) = unit.records.workers()
+        unit.records.put_worker(replace(worker, last_seen=at))
+
+    world.do(work)
+
+
+def test_an_ordered_host_is_given_up_where_its_worker_says_nothing_on_an_open_socket(world):
+    world.worker("w", process=PROCESS)
+    host = Host(id="h", pool="pool", lane="l", worker_id="w", requested=1000.0)
+    world.do(lambda unit: unit.records.put_host(host))
+    world.now = 1061.0
+    seen(world, 1030.0)
+    swept(world, up_since=1040.0)
+    assert world.stored().state is HostState.REQUESTED, "the server was away"
+    swept(world)
+    assert world.stored().state is HostState.DEAD
+
+
 def test_an_ordered_host_is_given_up_only_when_its_worker_is_gone(world):
     world.worker("w", process=PROCESS)
     host = Host(id="h", pool="pool", lane="l", worker_id="w", requested=1000.0)
     world.do(lambda unit: unit.records.put_host(host))
     world.now = 1061.0
+    seen(world, 1031.0)
     swept(world)
     assert world.stored().state is HostState.REQUESTED
     swept(world, workers=(), up_since=1010.0)

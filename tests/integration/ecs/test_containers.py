@@ -163,3 +163,31 @@ def test_memory_that_forked_processes_share_counts_once(account):
     [arn] = account.run()
     task = account.await_status(arn, "STOPPED")
     assert task["containers"][0]["exitCode"] == 0
+
+
+PID_1 = """
+import os, signal, subprocess, sys
+print(os.getpid(), flush=True)
+subprocess.Popen(["setsid", "sleep", "600"])
+if "handles" in sys.argv:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(5))
+print("up", flush=True)
+while True:
+    signal.pause()
+"""
+
+
+@pytest.mark.parametrize(
+    ("argument", "limit", "code"), [("handles", 30.0, 5), ("does not", 0.3, 137)]
+)
+def test_the_first_process_is_pid_1_where_it_is_asked_for(
+    emulate, argument: str, limit: float, code: int
+):
+    account = emulate(runner=ProcessRunner(pid_1=True), stop_timeout=limit)
+    account.define("python", "-c", PID_1, argument)
+    [arn] = account.run()
+    account.await_line(arn, "up")
+    assert account.lines(arn)[0] == "1"
+    account.ecs.stop_task(task=arn)
+    task = account.await_status(arn, "STOPPED")
+    assert task["containers"][0]["exitCode"] == code

@@ -155,3 +155,12 @@ def test_network_configuration_is_awsvpc_s_alone(make_ecs):
         ecs.run(launchType="EC2", networkConfiguration=NETWORK)
     with pytest.raises(AwsError, match="does not support launch_type FARGATE"):
         ecs.run(networkConfiguration=None)
+
+
+def test_tags_that_ecs_manages_name_the_cluster(ecs):
+    arn = ecs.run_one(enableECSManagedTags=True)
+    tags = ecs.call("ListTagsForResource", {"resourceArn": arn})["tags"]
+    assert tags == [{"key": "aws:ecs:clusterName", "value": "default"}]
+    added = [{"key": "team", "value": "data"}]
+    ecs.call("TagResource", {"resourceArn": arn, "tags": added})
+    assert ecs.call("ListTagsForResource", {"resourceArn": arn})["tags"] == [*tags, *added]

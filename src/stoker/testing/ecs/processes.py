@@ -45,6 +45,12 @@ class ProcessRunner:
         environment: The environment of every image. The default finds the programs beside this
             Python, so that ``python`` and ``stoker`` are the ones of the test.
         images: What an image runs where neither task definition nor override says.
+        pid_1: Whether the first process of a container is PID 1 of a namespace of its own, as in a
+            real container: a signal that it has no handler for does nothing, SIGTERM included. It
+            needs root.
+
+    Raises:
+        PermissionError: `pid_1` without root.
 
     Example:
         >>> runner = ProcessRunner(images={"stoker-host": ["stoker", "host", "start"]})
@@ -55,7 +61,11 @@ class ProcessRunner:
         *,
         environment: Mapping[str, str] | None = None,
         images: Mapping[str, Sequence[str]] | None = None,
+        pid_1: bool = False,
     ) -> None:
+        if pid_1 and os.geteuid() != 0:
+            raise PermissionError("a PID namespace needs root")
+        self._namespace = "1" if pid_1 else "0"
         self._environment = dict(environment) if environment is not None else {"PATH": _PATH}
         self._images = dict(images or {})
         self._running: dict[tuple[str, str], _Running] = {}
@@ -87,7 +97,16 @@ class ProcessRunner:
         reading, writing = os.pipe()
         memory = str(container.memory or 0)
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(_SHIM), str(writing), memory, *command],
+            [
+                sys.executable,
+                "-I",
+                "-S",
+                str(_SHIM),
+                str(writing),
+                memory,
+                self._namespace,
+                *command,
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

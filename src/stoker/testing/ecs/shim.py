@@ -2,11 +2,11 @@
 
 Run by `ProcessRunner` as a script, with the standard library alone, so that it starts fast:
 
-    shim.py STATUS_FD MEMORY_MIB COMMAND…
+    shim.py STATUS_FD MEMORY_MIB NAMESPACE COMMAND…
 
 It reads orders from its standard input: ``T`` is SIGTERM for the first process, ``K`` or the end of
 the input is SIGKILL for all. It writes the exit code to STATUS_FD, and ``oom`` after it where the
-container outgrew MEMORY_MIB (0 for no limit).
+container outgrew MEMORY_MIB (0 for no limit). With NAMESPACE 1 the command is PID 1 of a namespace.
 """
 
 import ctypes
@@ -16,21 +16,27 @@ import signal
 import sys
 
 _PR_SET_CHILD_SUBREAPER = 36
+_CLONE_NEWNS, _CLONE_NEWPID = 0x00020000, 0x20000000
+_MS_REC, _MS_PRIVATE = 0x4000, 1 << 18
 _LOOK = 0.25  # seconds between two looks at the memory
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def main() -> None:
     """Run the command and wait for its end."""
-    status, memory, command = int(sys.argv[1]), int(sys.argv[2]) << 20, sys.argv[3:]
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    status, memory, command = int(sys.argv[1]), int(sys.argv[2]) << 20, sys.argv[4:]
+    namespace = sys.argv[3] == "1"
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    if namespace:
+        _check(libc.unshare(_CLONE_NEWPID))  # of what is forked from now on
     waking, wake = os.pipe()
     os.set_blocking(wake, False)
     signal.signal(signal.SIGCHLD, _wake)
     signal.set_wakeup_fd(wake)
     first = os.fork()
     if first == 0:
-        _become(command, status)
+        _become(command, status, libc if namespace else None)
     code = _watch(first, waking, memory)
     _end_all()
     os.write(status, code.encode())
@@ -40,9 +46,19 @@ def _wake(*_: object) -> None:
     """Nothing: that the signal came is all that select must know."""
 
 
-def _become(command: list[str], status: int) -> None:
+def _check(result: int) -> None:
+    if result != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+
+
+def _become(command: list[str], status: int, libc: ctypes.CDLL | None) -> None:
     """The first process: a session of its own, no descriptor but the three."""
     try:
+        if libc is not None:
+            _check(libc.unshare(_CLONE_NEWNS))
+            _check(libc.mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None))
+            _check(libc.mount(b"proc", b"/proc", b"proc", 0, None))
         os.setsid()
         os.close(status)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)

@@ -126,6 +126,10 @@ def launch_of(world: World, params: Json, service: str | None = None) -> Launch:
     if propagate == "TASK_DEFINITION":
         keys = {tag["key"] for tag in tags}
         tags = [tag for tag in definition.tags if tag["key"] not in keys] + tags
+    if params.get("enableECSManagedTags"):
+        tags = [*tags, {"key": "aws:ecs:clusterName", "value": cluster}]
+        if service is not None:
+            tags.append({"key": "aws:ecs:serviceName", "value": service})
     return Launch(
         cluster=cluster,
         definition=definition,

@@ -57,7 +57,8 @@ def tag_resource(world: World, params: Json) -> Json:
     check_tags(new)
     keys = {tag["key"] for tag in new}
     merged = [tag for tag in tags if tag["key"] not in keys] + new
-    check_tags(merged)
+    if len(merged) > 50:
+        raise invalid("The maximum number of tags (50) for this resource has been exceeded.")
     tags[:] = merged
     return {}
 

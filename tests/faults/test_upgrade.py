@@ -1,7 +1,8 @@
-"""Upgrades while 50 runs are in flight: of a project, of its packages, and of Stoker itself."""
+"""Upgrades while runs are in flight: of a project, of its packages, of Stoker and its schema."""
 
 import json
 import shutil
+import threading
 from collections import Counter
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import stoker as installed
 from stoker.domain.anatomy import StartClass
 from stoker.domain.pools import WarmKnobs
 from stoker.testing import Arrival, Gate, Harness, harness, result_of
+from stoker.testing.postgres import PostgresServer
 
 PROJECT = Path(__file__).parent / "project"
 RUNS = 50
@@ -144,6 +146,10 @@ class Installed:
             self._replace("wire/versions.py", "WIRE_VERSION = 1", "WIRE_VERSION = 2")
             self._replace("wire/versions.py", "OLDEST_VERSION = 1", "OLDEST_VERSION = 2")
 
+    def migrate(self, text: str) -> None:
+        """Have it know one migration more."""
+        (self._package / "storage" / "sql" / "migrations" / "9999_next.sql").write_text(text)
+
     def _replace(self, file: str, old: str, new: str) -> None:
         path = self._package / file
         text = path.read_text()
@@ -198,3 +204,62 @@ def test_of_stoker(tmp_path: Path, gate: Gate, wire: bool) -> None:
         present = {host.id for host in stoker.api.pool("default").hosts if host.is_present}
         assert present
         assert not present & old
+
+
+NEXT = """
+ALTER TABLE flow_runs ADD COLUMN mood TEXT;
+ALTER TABLE hosts ADD COLUMN mood TEXT NOT NULL DEFAULT 'good';
+CREATE TABLE moods (name TEXT PRIMARY KEY) STRICT;
+CREATE INDEX flow_runs_mood ON flow_runs (mood, id);
+"""
+
+
+def test_of_the_schema_while_a_server_of_before_serves(
+    tmp_path: Path, postgres_server: PostgresServer, postgres_url: str
+) -> None:
+    def schema() -> int:
+        database = postgres_url.rpartition("/")[2]
+        return postgres_server.execute("SELECT max(version) FROM schema_migrations", database)[0][0]
+
+    library = Installed(tmp_path / "lib")
+    library.upgrade(wire=False)
+    library.migrate(NEXT)
+    settings = {"database_url": postgres_url}
+    old = Harness(tmp_path / "old", settings)
+    new = Harness(tmp_path / "new", settings, library.environ)
+    stop, values = threading.Event(), list[int]()
+
+    def serve_on() -> None:
+        while not stop.is_set():
+            values.append(old.value("quick/test", {"n": len(values)}))
+
+    try:
+        old.start_server()
+        before = schema()
+        old.create_pool("default")
+        old.start_worker()
+        old.deploy(PROJECT / "spread.py", "quick")
+        stream = threading.Thread(target=serve_on)
+        stream.start()
+        try:
+            new.start_server()
+            assert schema() == before + 1
+            assert new.api.health().version.startswith("99.")
+            served = len(values)
+            # Posted to the new one, executed on a host that is with the old one.
+            for n in range(5):
+                assert new.value("quick/test", {"n": n}) == n
+        finally:
+            stop.set()
+            stream.join(60)
+        assert values == list(range(len(values)))
+        assert len(values) > served > 0, "it served before, meanwhile, and afterwards"
+        # One of before may start again, and finds what the new one wrote.
+        assert old.server is not None
+        assert old.server.stop() == 0
+        old.start_server()
+        assert old.value("quick/test", {"n": 7}) == 7
+        assert schema() == before + 1
+    finally:
+        old.close()
+        new.close()

@@ -179,16 +179,17 @@ def delete_deployment(unit: Unit, name: str) -> None:
     scheduling.delete_all(unit, deployment)
     backfilling.cancel_all(unit, deployment)
     shelved = unit.records.shelved_runs(deployment.id)
-    pools = {deployment.pool} | {run.pool for run in shelved if run.pool is not None}
+    # It may have moved, and have left runs in the queues of other pools.
+    pools = sorted(pool.name for pool in unit.records.pools())
     unit.records.lock(*(f"pool:{name}" for name in pools))
     unit.records.delete_deployment(deployment.id)
     unit.records.unblock(deployment.id)
     deployment_told(unit, deployment, "deleted")
-    for count in unit.records.queued_counts(deployment.pool):
-        queued = unit.records.queued(deployment.pool, count.queue, count.lane, count.runs)
-        for run in queued:
-            if run.deployment_id == deployment.id:
-                cancel(unit, run.id, "its deployment was deleted")
+    for pool in pools:
+        for count in unit.records.queued_counts(pool):
+            for run in unit.records.queued(pool, count.queue, count.lane, count.runs):
+                if run.deployment_id == deployment.id:
+                    cancel(unit, run.id, "its deployment was deleted")
     for run in shelved:
         # The end of one of them may have ended another, which it waited for.
         if not need_run(unit.records, run.id).state.is_terminal:

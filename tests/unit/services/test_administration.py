@@ -213,6 +213,15 @@ def test_deleting_a_pool_cancels_what_a_deployment_that_moved_has_left_in_it(wor
     assert (found.state.name, found.state.message) == ("Cancelled", "its work pool was deleted")
 
 
+def test_deleting_a_deployment_cancels_what_it_has_left_in_another_pool(world):
+    run = world.submit()
+    world.pool("other")
+    world.deployment(pool="other")
+    world.do(lambda unit: administration.delete_deployment(unit, "f/d"))
+    found = world.run(run)
+    assert (found.state.name, found.state.message) == ("Cancelled", "its deployment was deleted")
+
+
 def test_knobs_that_are_not_given_stay_as_they_are(world):
     update(world, warm={"max": 9, "max_runs": 5, "max_memory_growth": None})
     pool = update(world, warm={"min": 2})

@@ -130,8 +130,8 @@ def test_ends_are_counted_once_and_the_sums_outlive_the_runs(shop) -> None:
     shop.run("c", ended + HOUR, kind=StateType.CRASHED)
     shop.run("d", None)
     found = shop.do(lambda unit: unit.records.unrolled_runs(0.0, 10))
-    assert found == ["a", "b", "c"]
-    assert shop.do(lambda unit: unit.records.unrolled_runs(ended, 1)) == ["b"]
+    assert found == [("a", ended), ("b", ended + 1), ("c", ended + HOUR)]
+    assert shop.do(lambda unit: unit.records.unrolled_runs(ended, 1)) == [("b", ended + 1)]
     assert shop.do(lambda unit: roll_up(unit, ["a"])) == 1
     # Somebody else is at the same: with what is over, what is not, and what is counted already.
     assert shop.do(lambda unit: roll_up(unit, ["a", "b", "d", "zzz"])) == 1

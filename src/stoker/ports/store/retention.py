@@ -10,8 +10,8 @@ from stoker.domain.runs import FlowRun
 class RetentionRecords(Protocol):
     """Rollups, and pruning in small steps, within one transaction."""
 
-    def unrolled_runs(self, after: float, limit: int) -> list[str]:
-        """Runs that ended after that time and are in no rollup, oldest end first."""
+    def unrolled_runs(self, after: float, limit: int) -> list[tuple[str, float]]:
+        """Runs that ended after that time and are in no rollup, with their ends, oldest first."""
         ...
 
     def note_rolled(self, run: FlowRun) -> bool:

@@ -33,14 +33,20 @@ class Group:
         self.runs: list[FlowRun] = []
         self._last: Place = (stored.due, stored.head)
         self._more = True
+        self._size = 0
 
     @property
     def pair(self) -> Pair:
         """Its queue and lane."""
         return self.stored.queue, self.stored.lane
 
-    def read(self, records: Records, wanted: int) -> None:
-        """Read its first runs: those that are wanted, and the one that is its head then."""
+    def read(self, records: Records, share: int, most: int) -> None:
+        """Read its first runs: those that are wanted, and the one that is its head then.
+
+        At first those are its share, where other groups have runs as well; if it is the one whose
+        turn it is, more each time.
+        """
+        wanted = self._size = min(most, max(share, 4 * self._size))
         records.ask_for_first(self.stored, wanted + 1)
         self.runs = records.first_of(self.stored, wanted + 1)
         self._more = len(self.runs) > wanted
@@ -85,6 +91,7 @@ class Lineup:
         self._seen: list[Group] = []
         self._dropped: Group | None = None
         self._pages: dict[Pair, int] = {}
+        self._known: dict[Pair, int] = {}
         sizes = {pair: min(PAGE, room + 1) for pair, room in rooms.items()}
         records.ask_for_groups(pool, sizes, BEGIN)
         for pair in rooms:
@@ -103,7 +110,8 @@ class Lineup:
             if one.pair not in self._rooms:
                 continue
             if one.is_used_up:
-                one.read(self._records, self._rooms[one.pair])
+                room = self._rooms[one.pair]
+                one.read(self._records, max(1, 2 * room // self._known[one.pair]), room)
                 if one not in self._seen:
                     self._seen.append(one)
             now = one.place
@@ -140,6 +148,7 @@ class Lineup:
         size = min(PAGE, self._pages.get(pair, self._rooms[pair] + 1))
         self._pages[pair] = 4 * size
         page = self._records.open_groups(self._pool, lane, queue, after, size)
+        self._known[pair] = self._known.get(pair, 0) + len(page)
         for stored in page:
             self._push((stored.due, stored.head), Group(stored))
         if len(page) == size:

@@ -24,6 +24,12 @@ RETRY = 1.0
 MIN_GAP = 0.05
 """Seconds between two rounds of planning: a burst of ending runs is planned for together."""
 
+MAX_GAP = 0.5
+"""The same where rounds take long, since there are many deployments or the store has much to do."""
+
+SHARE = 0.2
+"""How much of the time is spent on planning at the most, up to that gap."""
+
 Orders = dict[str, list[HostOrder]]
 
 
@@ -75,6 +81,7 @@ class Provisioner:
         while True:
             await self._wake.wait()
             self._wake.clear()
+            begun = self._clock.boot()
             dirty, self._dirty = self._dirty, set()
             untold, self._untold = self._untold, set()
             for pool in dirty | untold:
@@ -90,7 +97,8 @@ class Provisioner:
                     # The other pools are planned all the same.
                     logger.exception("work pool %s could not be planned", pool)
                     self._poke_later(pool, RETRY)
-            await self._clock.sleep(MIN_GAP)
+            taken = self._clock.boot() - begun
+            await self._clock.sleep(min(MAX_GAP, max(MIN_GAP, taken / SHARE)))
 
     async def _plan(self, pool: str) -> None:
         def work(unit: Unit) -> tuple[Plan, Orders, list[float]]:

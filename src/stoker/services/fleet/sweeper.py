@@ -10,7 +10,7 @@ from stoker.services.fleet.sweeping import SweepRules, sweep
 from stoker.services.runs.lateness import MOST, mark_late
 from stoker.services.unit import Unit
 
-LATE_LOTS = 10
+LATE_LOTS = 50
 """Units of work in which one sweep marks runs as late, at the most."""
 
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from math import nextafter
 
 from stoker.ports.clock import Clock
 from stoker.services.dispatcher import Dispatcher
@@ -81,9 +82,14 @@ class Pruner:
     async def _roll_up(self, back: float) -> None:
         after = self._clock.now() - back
         while True:
-            ids = await self._dispatcher.read(lambda records: records.unrolled_runs(after, BATCH))
-            if ids:
+            found = await self._dispatcher.read(
+                lambda records, after=after: records.unrolled_runs(after, BATCH)
+            )
+            if found:
+                ids = [run_id for run_id, _ in found]
                 await self._dispatcher.transact(lambda unit, ids=ids: roll_up(unit, ids))
-            if len(ids) < BATCH:
+            if len(found) < BATCH:
                 return
+            # Others may have ended at the same time as the last one; what is before is counted.
+            after = nextafter(found[-1][1], 0.0)
             await self._clock.sleep(BREATH)

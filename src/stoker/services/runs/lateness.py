@@ -6,8 +6,8 @@ from stoker.domain.transitions import LATE, Command, sources
 from stoker.services.events.happening import run_entered
 from stoker.services.unit import Unit
 
-MOST = 1000
-"""Runs that one unit of work marks at the most."""
+MOST = 200
+"""Runs that one unit of work marks at the most: others wait for it."""
 
 
 def mark_late(unit: Unit, after: float) -> list[FlowRun]:

@@ -16,8 +16,9 @@ _rollup = msgspec.json.Decoder(Rollup).decode
 class Retention(Statements):
     """See `RetentionRecords`."""
 
-    def unrolled_runs(self, after: float, limit: int) -> list[str]:
-        return [row[0] for row in self._all("unrolled_runs", after=after, limit=limit)]
+    def unrolled_runs(self, after: float, limit: int) -> list[tuple[str, float]]:
+        found = self._all("unrolled_runs", after=after, limit=limit)
+        return [(run_id, ended) for run_id, ended in found]
 
     def note_rolled(self, run: FlowRun) -> bool:
         return self._do("note_rolled", (run.id, run.attempt)).rowcount == 1

@@ -15,9 +15,9 @@ class Retention(Room):
         found = [run for run in self._tables.runs.values() if run.ended is not None]
         return sorted(found, key=lambda run: (run.ended or 0.0, run.id))
 
-    def unrolled_runs(self, after: float, limit: int) -> list[str]:
+    def unrolled_runs(self, after: float, limit: int) -> list[tuple[str, float]]:
         found = [
-            run.id
+            (run.id, run.ended or 0.0)
             for run in self._ended()
             if (run.ended or 0.0) > after and (run.id, run.attempt) not in self._tables.rolled
         ]

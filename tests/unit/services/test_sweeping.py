@@ -364,3 +364,20 @@ def test_nobody_is_silent_after_a_time_in_which_nothing_could_be_stored(world, m
 
     asyncio.run(main())
     assert world.stored().state is HostState.UP
+
+
+def test_what_waits_in_another_pool_for_a_run_that_has_ended_is_started(world):
+    world.deployment(concurrency_limit=1)
+    world.host(lease_until=1030.0)
+    before = world.submit()
+    world.start(before)
+    world.pool("other")
+    world.worker("v", pool="other")
+    world.deployment(pool="other", concurrency_limit=1)
+    world.host("h2", pool="other", worker_id="v", lease_until=1030.0)
+    after = world.submit()
+    swept(world, workers=("w", "v"), dead=None)
+    assert world.host_of(after) is None, "its limit counts the run in the pool that was left"
+    world.finish(before)
+    swept(world, workers=("w", "v"), dead=None)
+    assert world.host_of(after) == "h2"

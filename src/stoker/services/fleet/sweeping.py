@@ -47,7 +47,11 @@ def sweep(unit: Unit, rules: SweepRules) -> list[Host]:
         Hosts that their workers are to end now: their time is nearly over.
     """
     condemned: list[Host] = []
-    unit.records.lock(*(f"pool:{pool.name}" for pool in unit.records.pools()))
+    pools = [pool.name for pool in unit.records.pools()]
+    unit.records.lock(*(f"pool:{pool}" for pool in pools))
+    # What frees a slot names the pool that it was in. A deployment that has moved may wait in
+    # another one, for the end of a run that it had before.
+    unit.claimable |= {pool for pool in pools if unit.records.any_queued(pool)}
     adopt(unit, rules.workers, lambda worker: _is_gone(unit, worker, rules))
     for host in unit.records.hosts():
         if not host.pool:

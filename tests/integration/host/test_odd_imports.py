@@ -121,3 +121,12 @@ async def test_what_it_writes_into_its_connection(
     )
     ended = await host.run(odd, "value")
     assert ended.state.message == "the import of odd.py ended its process with exit code 1"
+    assert not ended.lost
+
+
+async def test_an_import_that_is_killed(host: HostProcess, odd: Code, project: Path) -> None:
+    """Somebody else may have done it: the run is lost, and crash retries begin it anew."""
+    (project / "odd.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
+    ended = await host.run(odd, "value")
+    assert "the import of odd.py ended its process" in ended.state.message
+    assert ended.lost

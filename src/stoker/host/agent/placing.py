@@ -285,8 +285,9 @@ class Placing:
             if not zygote.message or self._wear.installation.is_replaced():
                 self.place(attempt)
             elif code < 0:
+                # Somebody may have killed it: it counts as lost, as a run's own process would.
                 state = crashed(f"{zygote.message}: {describe_exit(code)}", time.time())
-                self._owner.on_unplaceable(attempt, Finished(state))
+                self._owner.on_unplaceable(attempt, Finished(state, lost=True))
             else:
                 self._fail(attempt, f"{zygote.message} with exit code {code}")
         state = "failed" if zygote.message else "gone"

@@ -2,12 +2,15 @@
 
 import json
 import signal
+import time
 from pathlib import Path
 
 import pytest
 
 from stoker.domain.pools import WarmKnobs
 from stoker.domain.requests import StartRun
+from stoker.domain.states import StateType
+from stoker.states import FailedRun
 from stoker.testing import Gate, Harness, harness, result_of
 from stoker.testing.processes import Process
 
@@ -93,6 +96,25 @@ def test_pauses_outlive_the_server(stoker: Harness, gate: Gate, *, suspends: boo
         gate.wait().release()
     ended = stoker.wait(run)
     assert (result_of(ended), ended.attempt) == ("on", 2 if suspends else 1)
+
+
+def test_a_pause_whose_time_is_up_while_the_server_is_away_fails(
+    stoker: Harness, gate: Gate, tmp_path: Path
+) -> None:
+    given = {"gate": gate.path, "ledger": str(tmp_path / "ledger")}
+    run = stoker.start("retold/test", given)
+    gate.wait()
+    until = stoker.api.suspend_run(run.id, timeout=1.0).paused_until
+    assert stoker.server is not None
+    assert until is not None
+    stoker.server.kill()
+    while time.time() < until:
+        time.sleep(0.05)
+    stoker.start_server()
+    ended = stoker.wait(run)
+    assert ended.state.type is StateType.FAILED
+    with pytest.raises(FailedRun, match="it was suspended and never resumed"):
+        result_of(ended)
 
 
 def test_a_run_without_a_slot_is_late_and_an_event_says_so(tmp_path: Path) -> None:

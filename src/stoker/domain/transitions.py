@@ -221,7 +221,7 @@ def decide(run: FlowRun, wish: Wish) -> Transition | Rejected:
         host_id=host_id,
         first_start=wish.command is Command.START and run.started is None,
         due=due,
-        queued=state.type is S.SCHEDULED and due <= wish.at,
+        queued=state.type is S.SCHEDULED and (_had_its_turn(run, wish) or due <= wish.at),
         crashes=_crashes(run, wish, state),
         paused_until=_until(run, wish, state),
     )
@@ -248,9 +248,14 @@ def _due(run: FlowRun, wish: Wish, state: StateRecord) -> float:
     """Its place in the queue, which it keeps where it is only put back."""
     if state.type is not S.SCHEDULED or wish.command in (Command.RELEASE, Command.LATE):
         return run.due
-    if wish.command is Command.RESUME:
+    if wish.command is Command.RESUME and not run.attempt:
         return max(run.due, wish.at)
     return wish.at if wish.due is None else wish.due
+
+
+def _had_its_turn(run: FlowRun, wish: Wish) -> bool:
+    """Whether it was due already, whatever a clock says that was set back meanwhile."""
+    return wish.command is Command.RELEASE or (wish.command is Command.LATE and run.queued)
 
 
 def _crashes(run: FlowRun, wish: Wish, state: StateRecord) -> int:

@@ -197,6 +197,19 @@ def test_a_run_that_is_put_back_or_late_keeps_its_place():
         assert decided(run_in(state, due=0.5), wish_for(command)).due == 0.5
 
 
+def test_what_was_due_waits_for_no_clock_that_is_set_back():
+    back = wish_for(Command.RELEASE)
+    assert decided(run_in(S.PENDING, attempt=1, host_id="h", due=99.0), back).queued
+    assert decided(run_in(S.SCHEDULED, due=99.0, queued=True), wish_for(Command.LATE)).queued
+    resumed = decided(suspended(attempt=1, due=99.0), wish_for(Command.RESUME))
+    assert (resumed.queued, resumed.due) == (True, 2.0)
+
+
+def test_what_is_for_later_is_not_in_its_queue():
+    assert not decided(run_in(S.SCHEDULED, due=99.0), wish_for(Command.LATE)).queued
+    assert not decided(suspended(due=99.0), wish_for(Command.RESUME)).queued
+
+
 def test_a_run_becomes_late_once():
     assert refused(run_in(S.SCHEDULED, state_name="Late"), wish_for(Command.LATE))
 

@@ -10,6 +10,7 @@ from stoker.domain.hosts import Host, HostState, ProcessIdentity
 from stoker.domain.pools import Machine
 from stoker.domain.reports import Frame, SubflowCreated
 from stoker.domain.runs import FlowRun
+from stoker.domain.servers import Launches
 from stoker.domain.states import StateRecord, StateType
 from stoker.services import administration
 from stoker.services.dispatcher import Dispatcher
@@ -381,3 +382,38 @@ def test_what_waits_in_another_pool_for_a_run_that_has_ended_is_started(world):
     world.finish(before)
     swept(world, workers=("w", "v"), dead=None)
     assert world.host_of(after) == "h2"
+
+
+def test_a_server_that_starts_with_a_clock_that_was_set_back_finds_nothing_ahead(world):
+    """What was written before the clock was set back would hold launches up until then."""
+    ahead = 1_000_000.0
+    world.host(lease_until=ahead, idle_since=ahead, registered=ahead, requested=ahead)
+    world.worker(last_seen=ahead)
+    blocked = Launches(pool="pool", lane="lane", failures=1, blocked_until=ahead)
+    world.do(lambda unit: unit.records.put_launches(blocked))
+    clock = Clock()
+
+    async def main() -> None:
+        sweeper = Sweeper(
+            Dispatcher(world.store, clock, ack_timeout=5.0),
+            clock,
+            pace=5.0,
+            lease=30.0,
+            launch_timeout=60.0,
+            is_dead=lambda _: None,
+            end_host=lambda _: None,
+        )
+        await sweeper.once()
+
+    asyncio.run(main())
+    now = clock.wall
+    host = world.stored()
+    assert (host.lease_until, host.idle_since, host.registered, host.requested) == (
+        now + 30.0,
+        now,
+        now,
+        now,
+    )
+    assert [one.last_seen for one in world.read(lambda records: records.workers())] == [now]
+    (launches,) = world.read(lambda records: records.launches("pool"))
+    assert launches.blocked_until == now + 1.0

@@ -24,12 +24,16 @@ def connected_workers(records: Records, now: float, pool: str | None = None) -> 
     return [worker for worker in records.workers(pool) if worker.server_id in servers]
 
 
+def backoff(failures: int) -> float:
+    """Seconds until a lane's next launch, after so many that failed one after the other."""
+    return min(MAX_BACKOFF, 0.5 * 2 ** min(failures, 10))
+
+
 def failed(unit: Unit, host: Host, reason: str) -> None:
     """A host died before it registered: back off in its lane."""
     launches = _launches_of(unit, host)
     launches.failures += 1
-    delay = min(MAX_BACKOFF, 0.5 * 2 ** min(launches.failures, 10))
-    launches.blocked_until = unit.now + delay
+    launches.blocked_until = unit.now + backoff(launches.failures)
     launches.reason = reason
     unit.records.put_launches(launches)
     unit.demand.add(host.pool)

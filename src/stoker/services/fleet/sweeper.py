@@ -6,6 +6,7 @@ from stoker.domain.hosts import Host, ProcessIdentity
 from stoker.ports.clock import Clock
 from stoker.services.dispatcher import Dispatcher
 from stoker.services.fleet.launching import connected_workers
+from stoker.services.fleet.pulling_back import pull_back
 from stoker.services.fleet.sweeping import SweepRules, sweep
 from stoker.services.runs.lateness import MOST, mark_late
 from stoker.services.unit import Unit
@@ -41,6 +42,7 @@ class Sweeper:
         self._up_since = clock.now()
         self._last = (self._up_since, clock.boot())
         self._led = False
+        self._anew = True
 
     async def run(self) -> None:
         """Sweep for ever, while that is this server's. Each looks after its own sockets."""
@@ -48,7 +50,7 @@ class Sweeper:
             leads = self._dispatcher.members.leading("sweeper")
             if leads and not self._led:
                 # Whoever did it before may have been gone for a while.
-                self._up_since = self._clock.now()
+                self._begin_term(self._clock.now())
             self._led = leads
             if leads:
                 await self.once()
@@ -69,9 +71,13 @@ class Sweeper:
                 asked=frozenset(self._asked),
                 is_dead=self._is_dead,
             )
+            if anew:
+                pull_back(unit.records, unit.now, self._lease)
             return sweep(unit, rules)
 
+        anew = self._anew
         condemned = await self._dispatcher.transact(work)
+        self._anew = False
         self._asked = {host.id for host in condemned}
         for host in condemned:
             self._end_host(host)
@@ -93,5 +99,9 @@ class Sweeper:
         now, boot = self._clock.now(), self._clock.boot()
         by_wall, passed = now - self._last[0], boot - self._last[1]
         if passed > self._pace + self._lease or abs(by_wall - passed) > self._lease:
-            self._up_since = now
+            self._begin_term(now)
         return now, boot
+
+    def _begin_term(self, now: float) -> None:
+        self._up_since = now
+        self._anew = True

@@ -30,8 +30,8 @@ WARMING = 20.0
 AFTERWARDS = 3.0
 """Seconds for which the load goes on after the last fault."""
 
-REST = 300.0
-"""Seconds in which all runs are over after everything was mended: more than a clock is set back."""
+REST = 90.0
+"""Seconds in which all runs are over after everything was mended."""
 
 CATCHING_UP = 20.0
 """Seconds in which the schedule has brought all that was due, after everything was mended."""

@@ -169,7 +169,7 @@ def test_cancelling_a_queued_run(stoker: Harness, gate: Gate) -> None:
     busy = [stoker.start("meet/test", {"gate": gate.path}) for _ in range(4)]
     gate.wait_for(4)
     queued = stoker.start("square/test", {"n": 1})
-    assert stoker.api.run(queued.id).state.name == "Scheduled"
+    assert stoker.api.run(queued.id).state.name == "Scheduled", stoker.api.pools()
     assert stoker.api.cancel_run(queued.id).state.name == "Cancelled"
     gate.open()
     assert {stoker.wait(run).state.name for run in busy} == {"Completed"}

@@ -91,4 +91,5 @@ def test_a_run_that_waits_for_a_launch_says_so(stoker: Harness, tmp_path: Path) 
         gate.wait()
         assert "importing its code" in inspected(stoker, run.id)["waiting_for"]
         gate.open()
-        assert stoker.wait(run).state.name == "Completed"
+        ended = stoker.wait(run)
+        assert ended.state.name == "Completed", (ended.state, stoker.api.pools())

@@ -279,16 +279,22 @@ class HostConversation:
     async def _holding(self, host: Host, runs: list[tuple[str, int]]) -> None:
         """Compare what both sides hold; then the host may be given runs."""
 
-        def compare(unit: Unit) -> tuple[ReadyHost, HostState, HostTerms, bool]:
-            registering.reconcile(unit, host.id, runs)
+        def compare(unit: Unit) -> tuple[ReadyHost, HostState, HostTerms, bool] | None:
             # It may have been used up since its hello, by a claim for its last connection.
-            stored = unit.records.host(host.id) or host
+            stored = registering.compare(unit, host.id, self._connection, runs)
+            if stored is None:
+                return None
             has_runs = bool(unit.records.leases_of(host.id))
             ready = registering.ready_host(unit, stored)
             ready.connection = self._connection
             return ready, stored.state, _terms(unit, stored), has_runs
 
-        ready, state, terms, has_runs = await self._dispatcher.transact(compare)
+        compared = await self._dispatcher.transact(compare)
+        if compared is None:
+            self._dispatcher.hosts.disconnect(host.id, self._link)
+            self._link.drop()
+            return
+        ready, state, terms, has_runs = compared
         if terms != self._terms:
             # They were changed before the dispatcher knew this connection.
             self._link.terms(terms)

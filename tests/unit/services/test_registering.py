@@ -450,3 +450,14 @@ def test_a_script_cannot_speak_for_a_pools_host(world, claim):
     with pytest.raises(Conflict, match="no script"):
         world.do(claim)
     assert world.stored() == before
+
+
+def test_what_a_host_has_said_on_an_earlier_connection_changes_nothing(world):
+    """A server that stood still acts on it when the host has been given runs by another one."""
+    world.host(connection="later")
+    run = world.submit()
+    world.start(run)
+    assert world.do(lambda unit: registering.compare(unit, "h", "earlier", [])) is None
+    assert world.state(run) is StateType.RUNNING
+    assert world.do(lambda unit: registering.compare(unit, "h", "later", [])) is not None
+    assert world.state(run) is StateType.CRASHED

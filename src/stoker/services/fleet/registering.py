@@ -268,6 +268,21 @@ def ready_host(unit: Unit, host: Host) -> ReadyHost:
     )
 
 
+def compare(
+    unit: Unit, host_id: str, connection: str, held: Sequence[tuple[str, int]]
+) -> Host | None:
+    """Take what a host has said on a connection that it holds; see `reconcile`.
+
+    A server that stood still may act on it only after the host was given other runs on another
+    connection: then it is of the past, changes nothing, and None is returned.
+    """
+    host = _locked(unit, host_id)
+    if host is None or host.connection != connection:
+        return None
+    reconcile(unit, host_id, held)
+    return unit.records.host(host_id)
+
+
 def reconcile(unit: Unit, host_id: str, held: Sequence[tuple[str, int]]) -> None:
     """Compare what a host holds with what the store says it holds.
 

@@ -302,6 +302,19 @@ class Clock:
         raise AssertionError
 
 
+def sweeper_of(dispatcher: Dispatcher, clock: Clock) -> Sweeper:
+    """A sweeper whose machine cannot tell who is dead."""
+    return Sweeper(
+        dispatcher,
+        clock,
+        pace=5.0,
+        lease=30.0,
+        launch_timeout=60.0,
+        is_dead=lambda _: None,
+        end_host=lambda _: None,
+    )
+
+
 @pytest.mark.parametrize(
     ("steps", "wall", "up", "state"),
     [
@@ -316,15 +329,7 @@ def test_nobody_is_silent_while_the_clock_leaps(world, steps, wall, up, state):
     clock = Clock()
 
     async def main() -> None:
-        sweeper = Sweeper(
-            Dispatcher(world.store, clock, ack_timeout=5.0),
-            clock,
-            pace=5.0,
-            lease=30.0,
-            launch_timeout=60.0,
-            is_dead=lambda _: None,
-            end_host=lambda _: None,
-        )
+        sweeper = sweeper_of(Dispatcher(world.store, clock, ack_timeout=5.0), clock)
         for _ in range(steps):
             clock.wall += wall
             clock.up += up
@@ -341,15 +346,7 @@ def test_nobody_is_silent_after_a_time_in_which_nothing_could_be_stored(world, m
 
     async def main() -> None:
         dispatcher = Dispatcher(world.store, clock, ack_timeout=5.0)
-        sweeper = Sweeper(
-            dispatcher,
-            clock,
-            pace=5.0,
-            lease=30.0,
-            launch_timeout=60.0,
-            is_dead=lambda _: None,
-            end_host=lambda _: None,
-        )
+        sweeper = sweeper_of(dispatcher, clock)
 
         async def refuse(work):
             raise Unavailable("its disk is full")
@@ -394,15 +391,7 @@ def test_a_server_that_starts_with_a_clock_that_was_set_back_finds_nothing_ahead
     clock = Clock()
 
     async def main() -> None:
-        sweeper = Sweeper(
-            Dispatcher(world.store, clock, ack_timeout=5.0),
-            clock,
-            pace=5.0,
-            lease=30.0,
-            launch_timeout=60.0,
-            is_dead=lambda _: None,
-            end_host=lambda _: None,
-        )
+        sweeper = sweeper_of(Dispatcher(world.store, clock, ack_timeout=5.0), clock)
         await sweeper.once()
 
     asyncio.run(main())
